@@ -1,0 +1,3 @@
+"""Which records come when: (plan, step) -> record numbers."""
+
+from artifex.data.plan.order import Order as Order

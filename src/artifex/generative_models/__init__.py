@@ -1,0 +1,1 @@
+"""Data for generative models in JAX: what samples mean, modality by modality."""
