@@ -1,1 +1,48 @@
-"""Host side."""
+"""From files and arrays to batches of device arrays.
+
+A sample's journey:
+
+    a source gives record i        (sources/: bytes and labels by number)
+    a codec decodes it             (codecs/: straight into its row of the batch, in a thread)
+    a plan says which come when    (plan/: any step of any epoch, computed by itself)
+    the loader reads ahead         (loader.py: host batches of NumPy arrays, in order)
+    the crossing takes them over   (device.py: one compiled call casts, normalises, augments)
+
+Only `device.py` and `pipeline.py` import JAX; what comes from them here loads on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from artifex.data import errors as errors
+from artifex.data.errors import ArtifexError as ArtifexError
+from artifex.data.errors import ConfigError as ConfigError
+from artifex.data.errors import DecodeError as DecodeError
+from artifex.data.errors import ReadError as ReadError
+from artifex.data.errors import RecordError as RecordError
+from artifex.data.errors import ShapeError as ShapeError
+from artifex.data.errors import StateError as StateError
+from artifex.data.registry import Registry as Registry
+from artifex.data.types import ArraySpec as ArraySpec
+from artifex.data.types import Split as Split
+
+if TYPE_CHECKING:
+    from artifex.data.device import batch_level as batch_level
+    from artifex.data.pipeline import DataLoader as DataLoader
+    from artifex.data.pipeline import create_data_loader as create_data_loader
+
+_ON_FIRST_USE = {
+    "DataLoader": "artifex.data.pipeline",
+    "batch_level": "artifex.data.device",
+    "create_data_loader": "artifex.data.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_FIRST_USE:
+        return getattr(import_module(_ON_FIRST_USE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ON_FIRST_USE])

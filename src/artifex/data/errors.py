@@ -5,6 +5,7 @@
   + ConfigTypeError      (also TypeError)              a setting is of the wrong type
   + UnknownNameError     (also KeyError, ValueError)   nothing is known under that name
   + ShapeError           (also ValueError)             an array's rank, shape or dtype is not what was declared
+  + RangeError           (also ValueError)             an array's values are out of their declared range
   + KeyRequiredError     (also ValueError)             something random was asked for without a key
   + StateError           (also ValueError)             a saved state does not belong to this loader
   + MissingPackageError  (also ImportError)            an optional package is needed; the message says which
@@ -38,6 +39,10 @@ class UnknownNameError(ArtifexError, KeyError, ValueError):
 
 class ShapeError(ArtifexError, ValueError):
     """An array's rank, shape or dtype is not what was declared."""
+
+
+class RangeError(ArtifexError, ValueError):
+    """An array's values are out of their declared range."""
 
 
 class KeyRequiredError(ArtifexError, ValueError):

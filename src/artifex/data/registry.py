@@ -29,7 +29,7 @@ class Registry(Generic[T]):
         Raises:
             ConfigError: another item has that name and `overwrite` is False, or `name` is empty.
         """
-        if not isinstance(name, str) or not name.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(name, str) or not name.strip():
             raise ConfigError(f"`name` of a {self._kind} must be a non-empty string, got {name!r}")
         taken = self._items.get(name)
         if taken is not None and taken is not item and not overwrite:

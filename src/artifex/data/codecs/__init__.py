@@ -20,9 +20,7 @@ class Codec(Protocol):
         """Shape and dtype of what `decode` writes."""
         ...
 
-    def decode(
-        self, value: Any, out: npt.NDArray[Any], *, rng: np.random.Generator | None = None
-    ) -> None:
+    def decode(self, value: Any, out: npt.NDArray[Any], *, rng: np.random.Generator | None = None) -> None:
         """Writes the decoded value into `out`, a slot of the batch: no sample is copied twice.
 
         `rng` is the record's own generator while training, None otherwise: a codec that decodes at

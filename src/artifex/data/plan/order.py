@@ -11,11 +11,11 @@ outside 0..n-1 is sent through again ("cycle walking").
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isqrt
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.checks import check_integer
 from artifex.data.errors import ConfigError
 from artifex.data.types import Indices
 
@@ -135,11 +135,3 @@ def _round_keys(seed: int, epoch: int) -> _U64:
     keys = _mix(base + np.arange(1, _ROUNDS + 1, dtype=np.uint64) * _GOLDEN, zero)
     keys.setflags(write=False)
     return keys
-
-
-def check_integer(name: str, value: Any, low: int, high: int) -> None:
-    """Raises unless `value` is an integer from `low` to `high`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise ConfigError(f"`{name}` must be an integer from {low} to {high}, got {value!r}")
-    if not low <= value <= high:
-        raise ConfigError(f"`{name}` must be from {low} to {high}, got {value}")

@@ -3,14 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from enum import Enum, StrEnum
+from enum import Enum
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from artifex.data.errors import ConfigError, ConfigTypeError, UnknownNameError
 from artifex.data.registry import unknown
-
-E = TypeVar("E", bound=StrEnum)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,7 @@ class BaseModalityConfig:
         Raises:
             UnknownNameError: a key is no field of this config.
         """
-        if not isinstance(data, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(data, Mapping):
             raise ConfigTypeError(f"{cls.__name__}.from_dict takes a mapping, got {type(data).__name__}")
         known = [f.name for f in fields(cls)]
         for name in data:
@@ -68,7 +66,7 @@ class ModalityConfiguration(BaseModalityConfig):
                 raise ConfigTypeError(f"`{name}` must be a string, got {value!r}")
             if not value.strip():
                 raise ConfigError(f"`{name}` must not be empty; name the modality, e.g. 'text'")
-        if not isinstance(self.metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(self.metadata, Mapping):
             raise ConfigTypeError(f"`metadata` must be a mapping, got {type(self.metadata).__name__}")
         object.__setattr__(self, "metadata", _frozen(self.metadata, "metadata"))
 
@@ -77,38 +75,6 @@ class ModalityConfiguration(BaseModalityConfig):
 
     def __reduce__(self) -> tuple[Any, ...]:  # a read-only mapping does not pickle by itself
         return type(self).from_dict, (self.to_dict(),)
-
-
-def check_choice(choices: type[E], name: str, value: Any) -> E:
-    """The member of `choices` that `value` is or spells.
-
-    Raises:
-        UnknownNameError: it spells none; the message lists them.
-        ConfigTypeError: it is no string.
-    """
-    if isinstance(value, choices):
-        return value
-    if not isinstance(value, str):
-        known = ", ".join(repr(c.value) for c in choices)
-        raise ConfigTypeError(f"`{name}` must be one of {known}, got {value!r}")
-    try:
-        return choices(value.lower())
-    except ValueError:
-        raise UnknownNameError(unknown(f"`{name}`", value, (c.value for c in choices))) from None
-
-
-def check_bool(name: str, value: Any) -> None:
-    """Raises unless `value` is True or False."""
-    if not isinstance(value, bool):
-        raise ConfigTypeError(f"`{name}` must be True or False, got {value!r}")
-
-
-def check_size(name: str, value: Any, *, largest: int = 2**31 - 1) -> None:
-    """Raises unless `value` is an integer from 1 to `largest`."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigTypeError(f"`{name}` must be an integer > 0, got {value!r} ({type(value).__name__})")
-    if not 1 <= value <= largest:
-        raise ConfigError(f"`{name}` must be from 1 to {largest}, got {value}")
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,51 @@
+# The first target that is called makes the environment in .venv by itself (.ci/environment says how).
+#   make test PYTHON=python3.12      with another Python
+#   make test ARGS="-k order -x"     more arguments for the command behind the target
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+ARGS ?=
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help demo test test-all check format docs bench lock environment clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+environment: ## the environment alone
+	@PYTHON='$(PYTHON)' .ci/environment $(VENV)
+
+demo: environment ## train a small model on real photographs (about a minute)
+	@$(BIN)/artifex demo $(ARGS)
+
+test: environment ## the tests, without the long ones
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: environment ## all tests
+	@$(BIN)/python -m pytest -m "" $(ARGS)
+
+check: environment ## format, lint, types, import contracts, changelog fragments
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/python -m basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/towncrier build --draft --version next > /dev/null
+
+format: environment ## put the code into its form
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+docs: environment ## build the documentation into site/ and run its examples
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
+
+bench: environment ## measure, each time beside a hand-written loop
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## choose the versions of the environment anew (needs uv)
+	.ci/lock $(ARGS)
+
+clean: ## remove what was made, the environments too
+	rm -rf $(VENV) .venv-smoke site build dist demo .bench .hypothesis .ruff_cache .import_linter_cache
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} + 2> /dev/null || true

@@ -1,0 +1,76 @@
+"""Batch buffers that are used again, but never while anything still looks at them.
+
+On the CPU back end a JAX array may share the memory of the NumPy array that it was made from, and a
+transfer to an accelerator may still be reading from it. In both cases JAX holds a reference to the
+memory; so does every view that a user kept. A buffer is free, therefore, when nobody but the pool
+refers to it.
+"""
+
+import sys
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.types import ArraySpec, Spec
+
+# XLA's CPU back end takes memory over without a copy when it is aligned like this.
+_ALIGNMENT = 64
+
+# Below this a fresh array costs less than the search for a free one. Each field has buffers of its own,
+# so that a label which somebody keeps does not keep its batch's images too.
+_SMALL_BYTES = 16 * 1024
+
+
+class BufferPool:
+    """Buffers for batches of up to `batch_size` samples. `take` is for one thread, the arrays for any."""
+
+    def __init__(self, spec: Spec, batch_size: int) -> None:
+        self._fields = {name: _FieldBuffers(field, batch_size) for name, field in spec.items()}
+
+    def __len__(self) -> int:
+        """How many buffers were made, over all fields."""
+        return sum(len(field) for field in self._fields.values())
+
+    def take(self, rows: int) -> dict[str, npt.NDArray[Any]]:
+        """Arrays `(rows, *shape)` for every field, with whatever they held before; None for strings."""
+        return {name: field.take(rows) for name, field in self._fields.items()}
+
+
+class _FieldBuffers:
+    def __init__(self, spec: ArraySpec, batch_size: int) -> None:
+        self._spec = spec
+        self._row_bytes = prod(spec.shape) * spec.dtype.itemsize
+        self._bytes = batch_size * self._row_bytes
+        self._memory: list[npt.NDArray[np.uint8]] = []
+
+    def __len__(self) -> int:
+        return len(self._memory)
+
+    def take(self, rows: int) -> npt.NDArray[Any]:
+        shape = (rows, *self._spec.shape)
+        if self._spec.is_text:
+            return np.full(shape, None, object)
+        if self._bytes < _SMALL_BYTES:
+            return np.empty(shape, self._spec.dtype)
+        memory = self._idle()
+        start = -memory.ctypes.data % _ALIGNMENT
+        return memory[start : start + rows * self._row_bytes].view(self._spec.dtype).reshape(shape)
+
+    def _idle(self) -> npt.NDArray[np.uint8]:
+        for i in range(len(self._memory)):
+            if sys.getrefcount(self._memory[i]) == _IDLE_REFERENCES:
+                return self._memory[i]
+        # NumPy makes the owner of the memory the base of every view, so the owner's count tells all.
+        self._memory.append(np.empty(self._bytes + _ALIGNMENT, np.uint8))
+        return self._memory[-1]
+
+
+def _count_idle_references() -> int:
+    """What `sys.getrefcount` says of a buffer that only the pool's list knows, on this Python."""
+    memory = [np.empty(1, np.uint8)]
+    return sys.getrefcount(memory[0])
+
+
+_IDLE_REFERENCES = _count_idle_references()

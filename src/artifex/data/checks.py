@@ -1,0 +1,55 @@
+"""Checks at the door: each raises, with the argument, its value, the rule and the way out, or returns."""
+
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import numpy as np
+
+from artifex.data.errors import ConfigError, ConfigTypeError, UnknownNameError
+from artifex.data.registry import unknown
+
+E = TypeVar("E", bound=StrEnum)
+
+LARGEST_INT32 = 2**31 - 1
+
+
+def check_integer(name: str, value: Any, low: int, high: int) -> None:
+    """Raises unless `value` is an integer from `low` to `high`.
+
+    Raises:
+        ConfigTypeError: it is no integer (True and 2.0 are none).
+        ConfigError: it is out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ConfigTypeError(f"`{name}` must be an integer from {low} to {high}, got {value!r}")
+    if not low <= value <= high:
+        raise ConfigError(f"`{name}` must be from {low} to {high}, got {value}")
+
+
+def check_size(name: str, value: Any, *, largest: int = LARGEST_INT32) -> None:
+    """Raises unless `value` is an integer from 1 to `largest`."""
+    check_integer(name, value, 1, largest)
+
+
+def check_bool(name: str, value: Any) -> None:
+    """Raises unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ConfigTypeError(f"`{name}` must be True or False, got {value!r}")
+
+
+def check_choice(choices: type[E], name: str, value: Any) -> E:
+    """The member of `choices` that `value` is or spells, in upper or lower case.
+
+    Raises:
+        UnknownNameError: it spells none; the message lists them.
+        ConfigTypeError: it is no string.
+    """
+    if isinstance(value, choices):
+        return value
+    if not isinstance(value, str):
+        known = ", ".join(repr(c.value) for c in choices)
+        raise ConfigTypeError(f"`{name}` must be one of {known}, got {value!r}")
+    try:
+        return choices(value.lower())
+    except ValueError:
+        raise UnknownNameError(unknown(f"`{name}`", value, (c.value for c in choices))) from None

@@ -1,0 +1,190 @@
+"""Image files: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM.
+
+Pixels are uint8, 0 to 255, (height, width, channels), upright (the orientation that cameras note in EXIF
+is applied). Any value that is no such file, or is damaged, is a DecodeError and never a wrong picture.
+"""
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.checks import check_choice, check_integer
+from artifex.data.codecs.crop import (
+    Box,
+    Fit,
+    Pixels,
+    RandomResizedCrop,
+    Size,
+    Window,
+    paste,
+    place,
+    stored_box,
+    turned,
+    upright,
+)
+from artifex.data.codecs.headers import ImageLimits
+from artifex.data.errors import (
+    ConfigError,
+    DecodeError,
+    MissingPackageError,
+    ShapeError,
+)
+from artifex.data.types import ArraySpec
+
+if TYPE_CHECKING:
+    from artifex.data.codecs.jpeg import Photo
+
+IMAGE_SUFFIXES = (
+    ".avif", ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
+    ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+"""Suffixes of the files that `ImageCodec` reads, in lower case."""
+
+# A photograph is decoded at 1/d where the part of it is at least this times d larger than the slot. Then the
+# mean difference to full decoding is about 1 grey level of 255; sharper filters show more of it.
+_MARGIN = {"bilinear": 1.3, "bicubic": 2.0, "lanczos": 2.5, "nearest": math.inf}
+
+
+class Resample(StrEnum):
+    """How pixels are found between pixels. All but `NEAREST` are antialiased where they scale down."""
+
+    BILINEAR = "bilinear"
+    NEAREST = "nearest"
+    BICUBIC = "bicubic"
+    LANCZOS = "lanczos"
+
+
+@dataclass(frozen=True)
+class ImageCodec:
+    """Decodes image files to uint8 `(height, width, channels)`.
+
+    Grey is luma by ITU-R BT.601. 16-bit values v become round(v * 255 / 65535). Of several frames or pages
+    it is the first. Colour profiles are not applied. Damaged JPEG scans that Pillow lets pass are refused.
+
+    Attributes:
+        height: of the slot, in pixels.
+        width: of the slot, in pixels.
+        channels: 1 (grey), 3 (RGB) or 4 (RGBA, opaque where the file has no alpha; not premultiplied).
+        fit: how a picture of another shape fills the slot.
+        resample: how it is scaled.
+        crop: the random crop that replaces `fit` while training, that is when `decode` gets a generator.
+        fill: grey level 0 to 255 of what shines through transparent pixels where alpha is not kept, and of
+            the padding of `Fit.CONTAIN`; with 4 channels padding is transparent.
+        limits: what a file may ask for.
+    """
+
+    height: int
+    width: int
+    channels: int = 3
+    fit: Fit = Fit.COVER
+    resample: Resample = Resample.BILINEAR
+    crop: RandomResizedCrop | None = None
+    fill: int = 0
+    limits: ImageLimits = field(default_factory=ImageLimits)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("height", 1, 2**15), ("width", 1, 2**15), ("fill", 0, 255)):
+            check_integer(name, getattr(self, name), low, high)
+        if self.channels not in (1, 3, 4):
+            raise ConfigError(f"`channels` must be 1 (grey), 3 (RGB) or 4 (RGBA), got {self.channels!r}")
+        object.__setattr__(self, "fit", check_choice(Fit, "fit", self.fit))
+        object.__setattr__(self, "resample", check_choice(Resample, "resample", self.resample))
+        for module in ("jpeg", "raster"):  # a missing package is told here, not in a worker
+            import_module(f"artifex.data.codecs.{module}")
+
+    @property
+    def spec(self) -> ArraySpec:
+        """uint8 (height, width, channels)."""
+        return ArraySpec((self.height, self.width, self.channels), np.dtype(np.uint8))
+
+    def decode(self, value: Any, out: npt.NDArray[Any], *, rng: np.random.Generator | None = None) -> None:
+        """Writes the picture in the file `value` (bytes, bytearray or memoryview) into `out`.
+
+        With `rng`, and `crop` set, it is a random crop. After an error the content of `out` is undefined.
+
+        Raises:
+            DecodeError: it is no picture, or damaged, or over `limits`.
+            MissingPackageError: 16 bits per channel in colour need an optional package.
+            ShapeError: `out` is not a slot of this codec.
+        """
+        if out.shape != (self.height, self.width, self.channels) or out.dtype != np.uint8:
+            raise ShapeError(f"`out` must be {self.spec}, got {out.dtype}{list(out.shape)}")
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            raise DecodeError(f"an image file is bytes, got {type(value).__name__}")
+        if memoryview(value).nbytes > self.limits.max_bytes:
+            raise DecodeError(
+                f"a file of {memoryview(value).nbytes} bytes is over `max_bytes` {self.limits.max_bytes}"
+            )
+        try:
+            self._decode(bytes(value), out, rng)
+        except (DecodeError, MissingPackageError):
+            raise
+        except (
+            Exception
+        ) as error:  # decoders raise whatever they stumble over: struct.error, KeyError, zlib.error
+            raise DecodeError(f"not a whole image ({type(error).__name__}: {error})") from error
+
+    def _decode(self, data: bytes, out: Pixels, rng: np.random.Generator | None) -> None:
+        from artifex.data.codecs import jpeg, raster
+
+        photo = jpeg.read_header(data) if data[:3] == b"\xff\xd8\xff" else None
+        if photo is not None:
+            self.limits.check(photo.size)
+            window = self._window(turned(photo.size, photo.orientation), rng)
+            return self._decode_photo(data, photo, window, out)
+        image, orientation = raster.load(data, self.limits)
+        window = self._window(turned(image.size, orientation), rng)
+        box = stored_box(window.box, image.size, orientation)
+        if window.alone:
+            image = image.crop(box)
+            box = (0.0, 0.0, float(image.size[0]), float(image.size[1]))
+        image = raster.with_channels(image, self.channels, self.fill)
+        pixels = raster.resized(image, box, turned(window.size, orientation), self.resample)
+        return paste(upright(pixels, orientation), out, window, self.fill)
+
+    def _decode_photo(self, data: bytes, photo: "Photo", window: Window, out: Pixels) -> None:
+        """Decodes no more of a JPEG than shows, and straight into the slot where nothing is left to do."""
+        from artifex.data.codecs import jpeg, raster
+
+        channels = min(self.channels, 3)
+        size = turned(window.size, photo.orientation)
+        box = stored_box(window.box, photo.size, photo.orientation)
+        whole = box == (0, 0, *size) and size == photo.size
+        if (
+            whole
+            and photo.orientation == 1
+            and out.shape == (*size[::-1], channels)
+            and out.flags.c_contiguous
+        ):
+            jpeg.decode(data, photo, channels, buffer=out)
+            return
+        divisor = self._divisor(box, size, photo.size)
+        pixels = jpeg.decode(data, photo, channels, divisor)
+        left, top, right, bottom = (x / divisor for x in box)
+        if window.alone:
+            x, y = int(left), int(top)
+            pixels = pixels[y : math.ceil(bottom), x : math.ceil(right)]
+            left, top, right, bottom = left - x, top - y, right - x, bottom - y
+        box = (left, top, right, bottom)
+        if box != (0, 0, *size) or pixels.shape[1::-1] != size:
+            image = raster.Image.fromarray(pixels if channels == 3 else pixels[..., 0])
+            pixels = raster.resized(image, box, size, self.resample)
+        paste(upright(pixels, photo.orientation), out, window, self.fill)
+
+    def _window(self, size: Size, rng: np.random.Generator | None) -> Window:
+        slot = (self.width, self.height)
+        if self.crop is None or rng is None:
+            return place(size, slot, self.fit)
+        left, top, right, bottom = self.crop.draw(size, rng)
+        return Window((float(left), float(top), float(right), float(bottom)), slot, alone=True)
+
+    def _divisor(self, box: Box, size: Size, stored: Size) -> int:
+        """1, 2, 4 or 8: by how much smaller a photograph may be decoded."""
+        shrink = min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]) / _MARGIN[self.resample]
+        # libjpeg is told a least size: below 16 pixels another divisor would reach it too.
+        return next((d for d in (8, 4, 2) if shrink >= d and max(stored) >= 16), 1)

@@ -1,0 +1,239 @@
+"""From record numbers to the arrays of samples, written into slots that the caller owns."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.codecs import Codec
+from artifex.data.errors import ConfigError, RecordError, ShapeError
+from artifex.data.fingerprint import Fingerprint, of_arrays
+from artifex.data.randomness import RecordRandom
+from artifex.data.sources import BatchSource, Source
+from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Record, Spec
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What the loader needs of a dataset. Thread-safe, picklable, no JAX."""
+
+    @property
+    def spec(self) -> Spec:
+        """The fields of a sample, by the names they have in a batch."""
+        ...
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading is a mere gather, for which threads would cost more than they bring."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        """Writes the records `indices` (n,) into the arrays `out` (n, *shape) of every field.
+
+        `random` has the generators of the rows while training, and is None otherwise.
+        """
+        ...
+
+    def fingerprint(self) -> Fingerprint:
+        """What tells these records from others: the same on every machine, small, ready for JSON."""
+        ...
+
+
+def slots(spec: Spec, rows: int) -> dict[str, npt.NDArray[Any]]:
+    """Fresh arrays `(rows, *shape)` for every field."""
+    return {name: np.empty((rows, *field.shape), field.dtype) for name, field in spec.items()}
+
+
+@dataclass(frozen=True)
+class RecordReader:
+    """A source of records, and for each field of a sample the record's key and the codec it goes through.
+
+    `codecs` maps a field to (key of the record, codec); `numbers` and `texts` map a field to the key of an
+    int or str that is taken as it is. A record's `path`, if it has one, is named in errors.
+    """
+
+    source: Source
+    codecs: Mapping[str, tuple[str, Codec]]
+    numbers: Mapping[str, str]
+    texts: Mapping[str, str]
+    identity: Fingerprint
+
+    in_memory = False
+
+    @property
+    def spec(self) -> Spec:
+        return {
+            **{name: codec.spec for name, (_, codec) in self.codecs.items()},
+            **dict.fromkeys(self.numbers, ArraySpec((), np.dtype(np.int32))),
+            **dict.fromkeys(self.texts, TEXT),
+        }
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        for row, (number, record) in enumerate(zip(indices, self._records(indices), strict=True)):
+            rng = random.generator(row) if random else None
+            try:
+                for name, (key, codec) in self.codecs.items():
+                    codec.decode(record[key], out[name][row, ...], rng=rng)
+            except RecordError as error:
+                raise error.at(path=record.get("path"), record=int(number)) from error.__cause__
+            for name, key in (*self.numbers.items(), *self.texts.items()):
+                out[name][row] = record[key]
+
+    def fingerprint(self) -> Fingerprint:
+        return self.identity
+
+    def _records(self, indices: Indices) -> Iterator[Record]:
+        if isinstance(self.source, BatchSource):
+            yield from self.source.read_many(indices)
+            return
+        for number in indices:
+            try:
+                record = self.source[int(number)]
+            except RecordError as error:
+                raise error.at(record=int(number)) from error.__cause__
+            yield record
+
+
+class ArrayReader:
+    """Arrays in memory (or memory-mapped), all of one length: a batch is one gather per field.
+
+    64-bit numbers become 32-bit ones here, once, as JAX would make them later.
+
+    Raises:
+        ShapeError: the arrays differ in length, or an array has no rows or no numbers.
+    """
+
+    in_memory = True
+
+    def __init__(self, arrays: Mapping[str, npt.ArrayLike], *, identity: Fingerprint | None = None) -> None:
+        if not arrays:
+            raise ConfigError("`arrays` is empty; give at least one array by its name, e.g. {'images': x}")
+        self._arrays = {name: _checked(name, np.asarray(array)) for name, array in arrays.items()}
+        lengths = {name: len(array) for name, array in self._arrays.items()}
+        if len(set(lengths.values())) > 1:
+            raise ShapeError(f"arrays of one dataset must have the same length, got {lengths}")
+        self._length = next(iter(lengths.values()))
+        self._identity = identity or {}
+
+    @property
+    def spec(self) -> Spec:
+        return {name: ArraySpec(array.shape[1:], array.dtype) for name, array in self._arrays.items()}
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        for name, array in self._arrays.items():
+            # "clip" spares NumPy a buffered copy; the numbers come from a plan and are in range.
+            np.take(array, indices, axis=0, out=out[name], mode="clip")
+
+    def fingerprint(self) -> Fingerprint:
+        return of_arrays(self._arrays) | self._identity
+
+
+@dataclass(frozen=True)
+class NumberReader:
+    """Only what the device needs to make the data itself: the record's number, and a root key.
+
+    The fields are `record`, int32, and `root`, the two words of a threefry key, uint32 (2,).
+    """
+
+    num_records: int
+    root: tuple[int, int]
+    identity: Fingerprint
+
+    in_memory = True
+
+    @property
+    def spec(self) -> Spec:
+        return {
+            "record": ArraySpec((), np.dtype(np.int32)),
+            "root": ArraySpec((2,), np.dtype(np.uint32)),
+        }
+
+    def __len__(self) -> int:
+        return self.num_records
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        out["record"][...] = indices
+        out["root"][...] = self.root
+
+    def fingerprint(self) -> Fingerprint:
+        return self.identity
+
+
+@dataclass(frozen=True)
+class SubsetReader:
+    """Some records of another reader: `numbers(places)` gives the other's record numbers."""
+
+    reader: Reader
+    num_records: int
+    numbers: Callable[[Indices], Indices]
+    identity: Fingerprint
+
+    @property
+    def in_memory(self) -> bool:
+        return self.reader.in_memory
+
+    @property
+    def spec(self) -> Spec:
+        return self.reader.spec
+
+    def __len__(self) -> int:
+        return self.num_records
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        numbers = self.numbers(indices)
+        try:
+            self.reader.read_into(numbers, out, random)
+        except RecordError as error:
+            # The number that the user knows the record by is the one in this subset.
+            if error.record is not None:
+                error.record = int(indices[int(np.argmax(numbers == error.record))])
+            raise
+
+    def fingerprint(self) -> Fingerprint:
+        return {"kind": "subset", **self.identity, "of": self.reader.fingerprint()}
+
+
+def narrow(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The 32-bit counterpart of a 64-bit dtype; any other as it is."""
+    return {"int64": np.dtype(np.int32), "uint64": np.dtype(np.uint32), "float64": np.dtype(np.float32)}.get(
+        dtype.name, dtype
+    )
+
+
+def fits_dtype(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
+    """Whether the array's own dtype is `dtype`, or narrows to it without losing a number."""
+    if array.dtype == dtype:
+        return True
+    if narrow(array.dtype) != dtype:
+        return False
+    if dtype.kind in "iu" and array.size:
+        limits = np.iinfo(cast("Any", dtype))
+        return bool(array.min() >= limits.min and array.max() <= limits.max)
+    return True
+
+
+def _checked(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.ndim == 0 or len(array) == 0:
+        raise ShapeError(f"`{name}` must have at least one row, got an array of shape {array.shape}")
+    if array.dtype.kind in "US":
+        return array.astype(object)
+    if array.dtype == object and not (array.ndim == 1 and all(isinstance(item, str) for item in array)):
+        raise ShapeError(f"`{name}` must be an array of numbers or a list of strings, not of objects")
+    if array.dtype.kind not in "biufcO" and array.dtype.name != "bfloat16":
+        raise ShapeError(f"`{name}` must be an array of numbers, got dtype {array.dtype}")
+    small = narrow(array.dtype)
+    if not fits_dtype(array, small):
+        raise ShapeError(
+            f"`{name}` has numbers that do not fit {small}, which is what JAX would make of them"
+        )
+    return array.astype(small, copy=False)

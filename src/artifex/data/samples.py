@@ -1,0 +1,223 @@
+"""Users' own samples: dicts that some object gives one by one, or that a function makes of others."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.errors import ConfigError, ConfigTypeError, RecordError, ShapeError, TransformError
+from artifex.data.fingerprint import Fingerprint
+from artifex.data.randomness import RecordRandom
+from artifex.data.reader import ArrayReader, Reader, fits_dtype, narrow, slots
+from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Spec
+
+Sample: TypeAlias = dict[str, Any]
+"""One sample on the host: arrays, numbers and strings by field."""
+
+_LARGEST_COPY = 2**30
+
+
+class IteratedDatasetWarning(UserWarning):
+    """A dataset without `__getitem__` was read into memory."""
+
+
+@runtime_checkable
+class HasReader(Protocol):
+    """A dataset that knows how to be read."""
+
+    def reader(self) -> Reader: ...
+
+
+@runtime_checkable
+class HasItems(Protocol):
+    """A dataset with random access, e.g. a list of dicts."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+def reader_of(dataset: Any) -> Reader:
+    """How the loader reads a dataset: its own reader, else its items, else its iteration.
+
+    Raises:
+        ConfigTypeError: it offers none of them.
+    """
+    if isinstance(dataset, HasReader) and not isinstance(dataset, type):
+        return dataset.reader()
+    if isinstance(dataset, Mapping):
+        return ArrayReader(cast("Mapping[str, npt.ArrayLike]", dataset))
+    if isinstance(dataset, HasItems) and not isinstance(dataset, (str, bytes, np.ndarray)):
+        return ItemReader(dataset)
+    if isinstance(dataset, Iterable) and not isinstance(dataset, (str, bytes, np.ndarray, Iterator)):
+        return ItemReader(_read_all(cast("Iterable[Any]", dataset)))
+    raise ConfigTypeError(
+        f"a dataset needs `__len__` and `__getitem__` (or `__iter__`) that give dicts, got "
+        f"{type(dataset).__name__}; arrays go in as a dict, e.g. {{'images': x, 'labels': y}}"
+    )
+
+
+class MappedReader:
+    """Another reader, with a user's function on each sample.
+
+    `function(sample)`, or `function(sample, rng)` with `random=True`, gets and gives a dict of arrays,
+    numbers and strings. What it makes of record 0 is the spec that all others must keep to.
+    """
+
+    in_memory = False
+
+    def __init__(
+        self, reader: Reader, function: Callable[..., Sample], *, random: bool, version: str | None
+    ) -> None:
+        if not callable(function):
+            raise ConfigTypeError(f"`function` must be callable, got {function!r}")
+        self._reader, self._function, self._random, self._version = reader, function, random, version
+        first = self._sample(0, self._rows(np.zeros(1, np.int64), None), 0, np.random.default_rng(0))
+        self.spec: Spec = spec_of(first)
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        rows = self._rows(indices, random)
+        for row, number in enumerate(indices):
+            rng = self._generator(random, row)
+            write_sample(self._sample(int(number), rows, row, rng), out, row, self.spec, int(number))
+
+    def fingerprint(self) -> Fingerprint:
+        name = getattr(self._function, "__qualname__", type(self._function).__name__)
+        return {
+            "kind": "map",
+            "function": name,
+            "version": self._version,
+            "of": self._reader.fingerprint(),
+        }
+
+    def _rows(self, indices: Indices, random: RecordRandom | None) -> Arrays:
+        rows = slots(self._reader.spec, len(indices))
+        self._reader.read_into(indices, rows, random)
+        return rows
+
+    def _generator(self, random: RecordRandom | None, row: int) -> np.random.Generator | None:
+        return random.generator(row) if random and self._random else None
+
+    def _sample(self, number: int, rows: Arrays, row: int, rng: np.random.Generator | None) -> Sample:
+        sample = {name: array[row] for name, array in rows.items()}
+        try:
+            return self._function(sample, rng) if self._random else self._function(sample)
+        except Exception as error:
+            raise TransformError(
+                f"{self._function!r} failed on this sample: {type(error).__name__}: {error}", record=number
+            ) from error
+
+
+class ItemReader:
+    """Anything with `__len__` and `__getitem__` that gives dicts, with the shapes of its first sample.
+
+    Samples are read by several threads, unless the loader is told otherwise (`num_workers=0`).
+    """
+
+    in_memory = False
+
+    def __init__(self, items: HasItems) -> None:
+        self._items = items
+        if len(items) == 0:
+            raise ConfigError(f"{type(items).__name__} is empty: a loader needs at least one record")
+        self.spec: Spec = spec_of(self._sample(0))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        for row, number in enumerate(indices):
+            write_sample(self._sample(int(number)), out, row, self.spec, int(number))
+
+    def fingerprint(self) -> Fingerprint:
+        fields = {name: str(field) for name, field in self.spec.items()}
+        return {"kind": type(self._items).__name__, "records": len(self), "fields": fields}
+
+    def _sample(self, number: int) -> Mapping[str, Any]:
+        try:
+            sample = self._items[number]
+        except RecordError as error:
+            raise error.at(record=number) from error.__cause__
+        except Exception as error:
+            raise TransformError(
+                f"{type(self._items).__name__}[{number}] failed: {type(error).__name__}: {error}",
+                record=number,
+            ) from error
+        return sample
+
+
+def spec_of(sample: Mapping[str, Any]) -> Spec:
+    """The spec that one sample implies. 64-bit numbers count as 32-bit ones, as in JAX.
+
+    Raises:
+        ShapeError: it is no dict of arrays, numbers and strings.
+    """
+    if not isinstance(sample, Mapping):
+        raise ShapeError(
+            f"a sample must be a dict of arrays, numbers and strings, got {type(sample).__name__}"
+        )
+    return {name: _field_spec(name, value) for name, value in sample.items()}
+
+
+def write_sample(sample: Mapping[str, Any], out: Arrays, row: int, spec: Spec, number: int) -> None:
+    """Writes a sample into row `row` of `out`, after checking it against `spec`.
+
+    Raises:
+        ShapeError: a key is missing or new, or a value has another shape or kind of dtype.
+    """
+    if sample.keys() != spec.keys():
+        raise ShapeError(
+            f"record {number} has the keys {sorted(sample)}, but record 0 has {sorted(spec)}; "
+            f"all samples of a dataset must have the same keys"
+        )
+    for name, field in spec.items():
+        value = sample[name]
+        if field.is_text:
+            if not isinstance(value, str):
+                raise ShapeError(f"`{name}` of record {number} must be a string, got {type(value).__name__}")
+            out[name][row] = value
+            continue
+        array = np.asarray(value)
+        if array.shape != field.shape or not fits_dtype(array, field.dtype):
+            raise ShapeError(
+                f"`{name}` of record {number} is {array.dtype}{list(array.shape)}, but record 0 has {field}; "
+                f"all samples must have one shape and dtype: resize, pad or crop them (e.g. with `map`)"
+            )
+        out[name][row, ...] = array
+
+
+def _read_all(dataset: Iterable[Any], *, largest: int = _LARGEST_COPY) -> list[Any]:
+    """All samples of a dataset that can only be iterated, with their arrays as NumPy arrays."""
+    samples: list[Any] = []
+    size = 0
+    for sample in dataset:
+        if isinstance(sample, Mapping):
+            sample = {k: v if isinstance(v, str) else np.asarray(v) for k, v in sample.items()}
+            size += sum(v.nbytes for v in sample.values() if isinstance(v, np.ndarray))
+        samples.append(sample)
+        if size > largest:
+            raise ConfigError(
+                f"{type(dataset).__name__} has no `__getitem__`, so it would have to be read into memory, and "
+                f"its first {len(samples)} samples are more than {largest} bytes; add `__getitem__`"
+            )
+    warnings.warn(
+        f"{type(dataset).__name__} has no `__getitem__`: its {len(samples)} samples ({size} bytes) were read "
+        f"into memory once; add `__getitem__` to have them read when they are needed",
+        IteratedDatasetWarning,
+        stacklevel=6,
+    )
+    return samples
+
+
+def _field_spec(name: str, value: Any) -> ArraySpec:
+    if isinstance(value, str):
+        return TEXT
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":
+        raise ShapeError(f"`{name}` must be an array, a number or a string, got {type(value).__name__}")
+    return ArraySpec(array.shape, narrow(array.dtype))

@@ -1,0 +1,289 @@
+"""A folder of files, one record each."""
+
+import os
+import stat
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.errors import ConfigError, ConfigTypeError, ReadError, UnknownNameError
+from artifex.data.fingerprint import digest
+from artifex.data.registry import unknown
+from artifex.data.types import Record
+
+Labels: TypeAlias = npt.NDArray[np.int32]
+_Above: TypeAlias = tuple[tuple[int, int], ...]  # (device, inode) of each folder on the way
+
+_MAX_BYTES = 2**26
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
+# Opening what turned into a pipe since it was listed must not wait for someone to write to it.
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+
+
+class SkippedFilesWarning(UserWarning):
+    """Something in a folder is named like a record and is none."""
+
+
+class FolderSource:
+    """The files under a folder and its sub-folders whose names end in one of `suffixes`.
+
+    They are in the order of their paths relative to `root`, written with "/" and compared character by
+    character by code point, whatever the system and its locale. A record has the keys `data` (the file's
+    bytes), `path` (below `root` as it was given) and, where there are labels, `label` (an int).
+
+    What begins with a dot is passed over. Links are followed, but never back into a folder that they are
+    in. What has the right suffix and is no regular file is never opened: it is left out and told in
+    `skipped`, as are folders that cannot be listed, with one `SkippedFilesWarning` for all.
+
+    Args:
+        root: the folder.
+        suffixes: endings with their dot, e.g. `(".png",)`; case does not matter.
+        labels: "folder": the label of a file is its first-level sub-folder; there are none if all files lie
+            directly in `root`. A mapping from relative path to label: an int, or a class by its name (then
+            all are, and classes are numbered in the order of all names in the mapping). None: no labels.
+        max_bytes: a file longer than this is a ReadError, before any of it is read.
+
+    Attributes:
+        root: the folder, as given.
+        names: the relative paths.
+        classes: names of the classes, sorted by code point: sub-folders that hold files, or names from the
+            mapping. Empty without labels or if they are ints.
+        labels: int32 of shape (number of files,), or None.
+        skipped: (path, reason) of what was left out.
+
+    Raises:
+        ConfigError: there is no such folder, or no such file in it, or some files have no label.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        suffixes: Sequence[str],
+        *,
+        labels: str | Mapping[str, int | str] | None = "folder",
+        max_bytes: int = _MAX_BYTES,
+    ) -> None:
+        self.root = os.fspath(root)
+        self._suffixes = _checked_suffixes(suffixes)
+        if max_bytes < 1:
+            raise ConfigError(f"`max_bytes` must be > 0, got {max_bytes}")
+        self._max_bytes = max_bytes
+        walk = _Walk(self._suffixes)
+        found = sorted(walk.files(self._checked_root()))
+        self.skipped = tuple(sorted((self._path(name), reason) for name, reason in walk.skipped))
+        if not found:
+            raise ConfigError(self._nothing_found(walk.others))
+        self.names = [name for name, _ in found]
+        self._sizes = np.array([size for _, size in found], np.int64)
+        self.labels, self.classes = _label(self.root, self.names, labels)
+        if self.skipped:
+            warnings.warn(_tell(self.skipped), SkippedFilesWarning, stacklevel=2)
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """Name of a class -> its label."""
+        return {name: i for i, name in enumerate(self.classes)}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int, /) -> Record:
+        """Record `index`.
+
+        Raises:
+            ReadError: the file is gone, unreadable or too long.
+        """
+        path = self._path(self.names[index])
+        record: dict[str, bytes | str | int] = {"data": _read(path, self._max_bytes), "path": path}
+        if self.labels is not None:
+            record["label"] = int(self.labels[index])
+        return record
+
+    def fingerprint(self) -> str:
+        """A digest of relative names, sizes and labels, the same wherever the folder lies."""
+        labels = b"" if self.labels is None else self.labels.astype("<i4").tobytes()
+        return digest([*self.names, self._sizes.astype("<i8").tobytes(), labels])
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.root, *name.split("/")) if os.sep != "/" else os.path.join(self.root, name)
+
+    def _checked_root(self) -> str:
+        if not os.path.lexists(self.root):
+            raise ConfigError(
+                f"`root` {self.root!r} does not exist; it was to hold files in {_list(self._suffixes)}"
+            )
+        if not os.path.isdir(self.root):
+            parent = os.path.dirname(self.root) or "."
+            raise ConfigError(f"`root` {self.root!r} is no folder; give the folder it is in, {parent!r}")
+        return self.root
+
+    def _nothing_found(self, others: Counter[str]) -> str:
+        there = ", ".join(f"{n} in {suffix or 'no suffix'}" for suffix, n in others.most_common(5))
+        left_out = f"; left out {_tell(self.skipped)}" if self.skipped else ""
+        return (
+            f"no file under `root` {self.root!r} ends in {_list(self._suffixes)}; "
+            f"files there are: {there or 'none'}{left_out}"
+        )
+
+
+class _Walk:
+    """One pass over a tree, which asks the system about each candidate once.
+
+    `skipped` and `others` (how many other files there are, by suffix) fill while `files` runs.
+    """
+
+    def __init__(self, suffixes: tuple[str, ...]) -> None:
+        self._suffixes = suffixes
+        self.skipped: list[tuple[str, str]] = []
+        self.others: Counter[str] = Counter()
+
+    def files(self, root: str) -> Iterator[tuple[str, int]]:
+        """(relative path, size in bytes) of each file."""
+        info = os.stat(root)
+        # Each with its path and the folders that it lies in, by which a loop shows.
+        waiting: list[tuple[str, str, _Above]] = [(root, "", ((info.st_dev, info.st_ino),))]
+        while waiting:
+            folder, prefix, above = waiting.pop()
+            try:
+                entries = os.scandir(folder)
+            except OSError as error:
+                self.skipped.append((prefix.rstrip("/"), _reason(error)))
+                continue
+            with entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    name = prefix + entry.name
+                    if entry.name.lower().endswith(self._suffixes):
+                        if (size := self._size(entry, name)) is not None:
+                            yield name, size
+                    elif (inside := self._inside(entry, name, above)) is not None:
+                        waiting.append((entry.path, name + "/", inside))
+
+    def _size(self, entry: os.DirEntry[str], name: str) -> int | None:
+        try:
+            info = entry.stat()
+        except OSError as error:
+            self.skipped.append((name, _reason(error, is_link=entry.is_symlink())))
+            return None
+        if stat.S_ISREG(info.st_mode):
+            return info.st_size
+        self.skipped.append((name, _kind(info.st_mode)))
+        return None
+
+    def _inside(self, entry: os.DirEntry[str], name: str, above: _Above) -> _Above | None:
+        """The folders above what is in this one, itself the last; None if it is none to look into."""
+        try:
+            if not entry.is_dir():
+                self.others[os.path.splitext(name)[1].lower()] += 1
+                return None
+            info = os.stat(entry.path)
+        except OSError:  # a link to nothing or to itself, without one of the suffixes: none of our business
+            return None
+        here = (info.st_dev, info.st_ino)
+        if here in above:
+            self.skipped.append((name, "a link to a folder that it is in"))
+            return None
+        return (*above, here)
+
+
+def _read(path: str, max_bytes: int) -> bytes:
+    try:
+        with open(path, "rb", buffering=0, opener=_open) as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):
+                raise ReadError(f"{_kind(info.st_mode)}, no file", path=path)
+            if info.st_size > max_bytes:
+                raise ReadError(f"{info.st_size} bytes are over `max_bytes` {max_bytes}", path=path)
+            return file.readall()
+    except ReadError:
+        raise
+    except OSError as error:
+        raise ReadError(_reason(error), path=path) from error
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | _NO_WAIT)
+
+
+def _label(root: str, names: list[str], labels: object) -> tuple[Labels | None, tuple[str, ...]]:
+    if labels is None:
+        return None, ()
+    if isinstance(labels, str):
+        if labels != "folder":
+            raise UnknownNameError(unknown("`labels`", labels, ["folder"]))
+        return _by_folder(root, names)
+    if not isinstance(labels, Mapping):
+        raise ConfigTypeError(f"`labels` must be 'folder', a mapping or None, got {type(labels).__name__}")
+    missing = [name for name in names if name not in labels]
+    if missing:
+        raise ConfigError(
+            f"`labels` has no entry for {len(missing)} of {len(names)} files under {root!r}: "
+            f"{_list(missing)}; its keys are paths relative to the root, "
+            f"like {next(iter(labels), 'a/b.png')!r}"
+        )
+    values = [labels[name] for name in names]
+    if all(isinstance(value, str) for value in labels.values()):
+        classes = tuple(sorted({str(value) for value in labels.values()}))
+        numbers = {name: i for i, name in enumerate(classes)}
+        return np.array([numbers[value] for value in values], np.int32), classes
+    for name, value in zip(names, values, strict=True):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise ConfigTypeError(f"`labels` must be all ints or all names, got {value!r} for {name!r}")
+        if not -(2**31) <= value < 2**31:
+            raise ConfigError(f"`labels` must fit in int32, got {value} for {name!r}")
+    return np.array(values, np.int32), ()
+
+
+def _by_folder(root: str, names: list[str]) -> tuple[Labels | None, tuple[str, ...]]:
+    folders = [name.partition("/")[0] if "/" in name else None for name in names]
+    if not any(folders):
+        return None, ()
+    if None in folders:
+        raise ConfigError(
+            f"{names[folders.index(None)]!r} lies directly in `root` {root!r}, others in sub-folders, so "
+            f"that it has no label; move it, or pass `labels=None` or a mapping from relative path to label"
+        )
+    classes = tuple(sorted({folder for folder in folders if folder}))
+    numbers = {name: i for i, name in enumerate(classes)}
+    return np.array([numbers[folder] for folder in folders if folder], np.int32), classes
+
+
+def _checked_suffixes(suffixes: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(suffixes, str):
+        raise ConfigTypeError(f"`suffixes` must be a sequence of strings, e.g. ({suffixes!r},), got a string")
+    lower = tuple(suffix.lower() for suffix in suffixes)
+    for suffix in lower or ("",):
+        if not suffix.startswith(".") or suffix == ".":
+            raise ConfigError(f"`suffixes` must be endings with their dot, e.g. ('.png',), got {lower}")
+    return lower
+
+
+def _reason(error: OSError, *, is_link: bool = False) -> str:
+    if is_link and isinstance(error, FileNotFoundError):
+        return "a link to nothing"
+    return error.strerror or str(error)
+
+
+def _kind(mode: int) -> str:
+    return next((name for test, name in _KINDS if test(mode)), "no regular file")
+
+
+def _tell(skipped: Sequence[tuple[str, str]]) -> str:
+    shown = ", ".join(f"{path!r} ({reason})" for path, reason in skipped[:3])
+    more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+    return f"what is no regular file: {shown}{more}"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,67 @@
+"""Worker threads that never keep a program from ending.
+
+A pool of the standard library joins its threads when the interpreter exits, so one read that hangs
+would hang the program. These are daemons: they end when the pool is closed, or with the program.
+"""
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+Task: TypeAlias = Callable[[], None]
+
+# How long `close` waits for tasks that are under way. Decoding one record takes milliseconds.
+_PATIENCE = 0.5
+
+
+class Workers:
+    """`count` threads that take tasks in the order in which they were submitted.
+
+    A task must not raise: it carries its errors home itself.
+    """
+
+    def __init__(self, count: int, *, name: str = "artifex-worker") -> None:
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        # The threads know the queue, not this object: it can be dropped while they wait.
+        self._threads = [
+            threading.Thread(target=_work, args=(self._tasks,), name=f"{name}-{i}", daemon=True)
+            for i in range(count)
+        ]
+        self._stop = weakref.finalize(self, _stop, self._tasks, count)
+        for thread in self._threads:
+            thread.start()
+
+    def __len__(self) -> int:
+        return len(self._threads)
+
+    def submit(self, task: Task) -> None:
+        self._tasks.put(task)
+
+    def close(self) -> None:
+        """Drops what has not begun, and waits a moment for what has.
+
+        A pool that nobody refers to any more does the same, without waiting.
+        """
+        self._stop()
+        deadline = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _stop(tasks: "SimpleQueue[Task | None]", count: int) -> None:
+    while True:
+        try:
+            tasks.get_nowait()
+        except Empty:
+            break
+    for _ in range(count):
+        tasks.put(None)
+
+
+def _work(tasks: "SimpleQueue[Task | None]") -> None:
+    while (task := tasks.get()) is not None:
+        task()
+        del task  # it holds a batch's buffers, which are free only when nobody refers to them

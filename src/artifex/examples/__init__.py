@@ -1,0 +1,1 @@
+"""Programs to copy from, and the demo that is made of them."""

@@ -1,0 +1,114 @@
+import gc
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from artifex.data.errors import DecodeError
+from artifex.data.loader import HostBatches, Rows
+from artifex.data.types import TEXT, ArraySpec
+
+
+class Slow:
+    """Record i holds i. Some records take longer than others, some fail."""
+
+    spec = {"n": ArraySpec((), np.dtype(np.int64)), "name": TEXT}
+    in_memory = False
+
+    def __init__(self, *, bad=(), fails=DecodeError):
+        self.bad, self.fails, self.read = set(bad), fails, []
+
+    def __len__(self):
+        return 1000
+
+    def read_into(self, indices, out, random=None):
+        for row, i in enumerate(indices):
+            time.sleep(0.001 * (i % 3))
+            if i in self.bad:
+                raise self.fails(f"bad {i}")
+            self.read.append(int(i))
+            out["n"][row], out["name"][row] = i, f"r{i}"
+
+
+def rows(*batches):
+    return [Rows(0, step, np.array(batch)) for step, batch in enumerate(batches)]
+
+
+def threads():
+    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker")]
+
+
+BATCHES = [[5, 2, 9, 1], [0, 8, 3, 4], [7, 6]]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 4])
+@pytest.mark.parametrize("prefetch", [1, 3])
+def test_batches_come_in_order_and_whole(num_workers, prefetch):
+    batches = list(HostBatches(Slow(), rows(*BATCHES), 4, num_workers=num_workers, prefetch=prefetch))
+    assert [b.arrays["n"].tolist() for b in batches] == BATCHES
+    assert [b.texts["name"] for b in batches] == [[f"r{i}" for i in batch] for batch in BATCHES]
+    assert [b.rows.step for b in batches] == [0, 1, 2] and threads() == []
+
+
+def test_it_reads_ahead_and_not_further():
+    reader = Slow()
+    batches = HostBatches(reader, rows(*[[3 * i] for i in range(50)]), 1, num_workers=2, prefetch=4)
+    next(batches)
+    deadline = time.monotonic() + 5
+    while len(reader.read) < 5 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(0.05)
+    assert len(reader.read) == 5 and batches.is_ready()
+    batches.close()
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 4])
+def test_the_earliest_bad_row_is_told_and_the_good_batches_come_first(num_workers):
+    batches = HostBatches(Slow(bad=[8, 4]), rows(*BATCHES), 4, num_workers=num_workers, prefetch=3)
+    assert next(batches).arrays["n"].tolist() == BATCHES[0]
+    with pytest.raises(DecodeError, match="bad 8") as caught:
+        next(batches)
+    assert "read_into" in {entry.name for entry in caught.traceback}, (
+        "the reader's own frame is in the traceback"
+    )
+    assert threads() == [] and list(batches) == []
+
+
+@pytest.mark.parametrize("fails", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_whatever_is_raised_in_a_thread_comes_through(fails):
+    with pytest.raises(fails):
+        list(HostBatches(Slow(bad=[8], fails=fails), rows(*BATCHES), 4, num_workers=2, prefetch=2))
+    assert threads() == []
+
+
+def test_threads_end_when_it_is_closed_or_dropped():
+    for end in ("close", "drop"):
+        batches = HostBatches(Slow(), rows(*[[1, 2]] * 99), 2, num_workers=3, prefetch=8)
+        next(batches)
+        assert len(threads()) == 3
+        if end == "close":
+            batches.close()
+            assert list(batches) == []
+        del batches
+        gc.collect()
+        deadline = time.monotonic() + 5
+        while threads() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert threads() == [], end
+
+
+@pytest.mark.parametrize("num_workers", [0, 3])
+def test_a_kept_batch_does_not_change(num_workers):
+    class Large(Slow):
+        spec = {"n": ArraySpec((64, 64), np.dtype(np.float32)), "name": TEXT}
+
+        def read_into(self, indices, out, random=None):
+            out["n"][...] = indices[:, None, None]
+
+    numbers = [[i, i] for i in range(40)]
+    kept = [
+        b.arrays["n"] for b in HostBatches(Large(), rows(*numbers), 2, num_workers=num_workers, prefetch=2)
+    ]
+    for i, array in enumerate(kept):
+        assert (array == i).all()

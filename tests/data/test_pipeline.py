@@ -1,0 +1,382 @@
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from artifex.data import DataLoader, create_data_loader
+from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, StateError, TransformError
+from artifex.data.types import ArraySpec
+
+SIZE = 10
+
+
+class Items:
+    """A structural dataset: nothing is inherited. Reads through threads."""
+
+    def __len__(self):
+        return SIZE
+
+    def __getitem__(self, index):
+        time.sleep(0.001 * (index % 2))
+        return {"x": np.full(3, index, np.float32), "name": f"r{index}"}
+
+
+class Large:
+    """Slots large enough to be used again."""
+
+    spec = {"x": ArraySpec((80, 80), np.dtype(np.float32))}
+    in_memory = False
+
+    def __len__(self):
+        return SIZE
+
+    def reader(self):
+        return self
+
+    def fingerprint(self):
+        return {"kind": "large"}
+
+    def read_into(self, indices, out, random=None):
+        out["x"][...] = indices[:, None, None]
+
+
+def noise(key, sample):
+    return {**sample, "noise": jax.random.uniform(key)}
+
+
+def seen(loader):
+    return [batch["index"].tolist() for batch in loader]
+
+
+def bits(batches):
+    return [
+        {name: v if isinstance(v, list) else np.asarray(v).tobytes() for name, v in b.items()}
+        for b in batches
+    ]
+
+
+def test_an_epoch_is_every_record_once_with_what_belongs_to_it():
+    batches = list(create_data_loader(Items(), 4, seed=1))
+    assert sorted(i for b in batches for i in b["index"].tolist()) == list(range(SIZE))
+    assert [len(b["index"]) for b in batches] == [4, 4, 2]
+    for batch in batches:
+        assert batch["x"][:, 0].tolist() == batch["index"].tolist()
+        assert batch["name"] == [f"r{i}" for i in batch["index"].tolist()]
+        assert isinstance(batch["x"], jax.Array) and batch["index"].dtype == jnp.int32
+
+
+def test_positional_as_documented():
+    assert seen(create_data_loader(Items(), 4, False, True)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert seen(create_data_loader(Items(), 4, shuffle=False))[-1] == [8, 9]
+    assert len(create_data_loader(Items(), 4)) == 3 and len(create_data_loader(Items(), 4, True, True)) == 2
+
+
+def test_epochs_differ_and_a_new_loader_repeats_them():
+    loader = create_data_loader(Items(), 4, seed=5)
+    epochs = [seen(loader) for _ in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert [seen(other) for other in [create_data_loader(Items(), 4, seed=5)] for _ in range(3)] == epochs
+    assert seen(create_data_loader(Items(), 4, seed=6)) != epochs[0]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 8])
+@pytest.mark.parametrize("prefetch", [1, 5])
+def test_workers_and_prefetch_change_nothing(num_workers, prefetch):
+    loader = create_data_loader(
+        Items(), 4, seed=2, transform=noise, num_workers=num_workers, prefetch=prefetch
+    )
+    assert bits(loader) == bits(create_data_loader(Items(), 4, seed=2, transform=noise))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("step", range(8))
+def test_restoring_at_every_step_gives_the_rest_bit_by_bit(num_workers, step):
+    def loader():
+        return create_data_loader(Items(), 3, seed=2, transform=noise, num_workers=num_workers, prefetch=3)
+
+    def batches(loader):
+        for _ in range(3):
+            yield from loader
+
+    whole = bits(batches(loader()))
+    stopped, stream = loader(), None
+    stream = batches(stopped)
+    for _ in range(step):
+        next(stream)
+    state = json.loads(json.dumps(stopped.state()))
+    stream.close()
+    resumed = loader()
+    resumed.restore(state)
+    assert resumed.state() == state
+    epoch, rest = divmod(step, 4)
+    remaining = [b for _ in range(3 - epoch) for b in bits(resumed)]
+    assert remaining == whole[step:] and (state["epoch"], state["step"]) == (epoch, rest)
+
+
+def test_state_is_small_and_names_its_plan():
+    state = create_data_loader({"x": np.zeros((1000, 3))}, 4).state()
+    assert len(json.dumps(state)) < 4096
+    assert (
+        state.items()
+        >= {
+            "version": 1,
+            "epoch": 0,
+            "step": 0,
+        }.items()
+    )
+    assert state["plan"]["num_records"] == 1000 and state["plan"]["source"]["kind"] == "arrays"
+
+
+def test_state_follows_the_newest_iterator():
+    loader = create_data_loader(Items(), 4)
+    first = iter(loader)
+    next(first)
+    assert (loader.state()["epoch"], loader.state()["step"]) == (0, 1)
+    second = iter(loader)
+    next(second), next(second)
+    next(first)
+    assert (loader.state()["epoch"], loader.state()["step"]) == (1, 2)
+    next(second)
+    assert (loader.state()["epoch"], loader.state()["step"]) == (2, 0), (
+        "an epoch's end is the next one's start"
+    )
+    first.close(), second.close()
+
+
+def test_leaving_an_epoch_early_goes_on_with_the_next():
+    loader = create_data_loader(Items(), 4, seed=3)
+    epochs = [seen(create_data_loader(Items(), 4, seed=3))]
+    for batch in loader:
+        assert batch["index"].tolist() == epochs[0][0]
+        break
+    other = create_data_loader(Items(), 4, seed=3)
+    next(iter(other))
+    assert seen(loader) == seen(other) != epochs[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 5}, "`batch_size` was 4 and is 5"),
+        ({"seed": 1}, "`seed` was 0 and is 1"),
+        ({"shuffle": False}, "`shuffle` was True and is False"),
+        ({"drop_last": True}, "`drop_last` was False and is True"),
+        ({"dataset": {"x": np.ones((10, 2))}}, r"`source\.x` was 'float32\[10, 2\]"),
+        ({"dataset": {"x": np.zeros((11, 2))}}, "`num_records` was 10 and is 11"),
+    ],
+)
+def test_a_state_of_another_plan_is_refused(change, message):
+    arguments = {"dataset": {"x": np.zeros((10, 2))}, "batch_size": 4}
+    state = create_data_loader(**arguments).state()
+    loader = create_data_loader(**arguments | change)
+    before = loader.state()
+    with pytest.raises(StateError, match=message):
+        loader.restore(state)
+    assert loader.state() == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"version": 99}, "version 99, and this release reads version 1"),
+        ({"step": 3}, "`step` must be from 0 to 2"),
+        ({"epoch": -1}, "`epoch` must be from 0"),
+        ({"step": "1"}, "`step` must be an integer"),
+        ({"plan": None}, "another plan"),
+        ({"plan": 3}, "another plan"),
+    ],
+)
+def test_a_damaged_state_is_refused(damage, message):
+    loader = create_data_loader(Items(), 4)
+    with pytest.raises(StateError, match=message):
+        loader.restore(loader.state() | damage)
+
+
+@pytest.mark.parametrize("state", [{}, {"version": 1}, [], None, 3])
+def test_what_is_no_state_is_refused(state):
+    with pytest.raises(StateError, match="no state of a loader"):
+        create_data_loader(Items(), 4).restore(state)
+
+
+def test_workers_prefetch_and_transform_are_no_part_of_the_plan():
+    state = create_data_loader(Items(), 4).state()
+    create_data_loader(Items(), 4, num_workers=3, prefetch=7, transform=noise, dtype="bfloat16").restore(
+        state
+    )
+
+
+def test_any_step_by_itself():
+    loader = create_data_loader(Items(), 4, seed=1, transform=noise)
+    whole = bits([*loader, *loader])
+    state = loader.state()
+    assert bits(loader.batch(step) for step in range(6)) == whole
+    assert loader.state() == state
+    with pytest.raises(ConfigError, match="`step` must be from 0"):
+        loader.batch(-1)
+    with pytest.raises(ConfigTypeError, match="`step` must be an integer"):
+        loader.batch(1.0)
+
+
+def test_the_records_of_any_step_of_huge_data():
+    class Huge(Large):
+        def __len__(self):
+            return 2**31 - 1
+
+    batch = create_data_loader(Huge(), 4, seed=1).batch(12345)
+    assert (batch["x"][:, 0, 0] == batch["index"].astype(jnp.float32)).all()
+
+    class TooHuge(Large):
+        def __len__(self):
+            return 2**31
+
+    with pytest.raises(ConfigError, match="numbers them in int32"):
+        create_data_loader(TooHuge(), 4)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_batch_that_is_kept_does_not_change(num_workers):
+    kept = [
+        b for b in create_data_loader(Large(), 2, num_workers=num_workers, prefetch=2) for _ in range(1)
+    ] + [b["x"] for b in create_data_loader(Large(), 2, num_workers=num_workers)]
+    for batch in kept[:5]:
+        assert (batch["x"] == batch["index"].astype(jnp.float32)[:, None, None]).all()
+    assert sorted(float(x[i, 0, 0]) for x in kept[5:] for i in range(2)) == list(range(SIZE))
+
+
+def test_a_record_s_randomness_does_not_depend_on_its_batch():
+    def by_record(batch_size):
+        loader = create_data_loader(Items(), batch_size, seed=5, transform=noise)
+        return {i: n for b in loader for i, n in zip(b["index"].tolist(), b["noise"].tolist(), strict=True)}
+
+    assert by_record(3) == by_record(7)
+
+
+def test_several_transforms_in_order():
+    steps = [lambda key, s: {**s, "x": s["x"] + 1}, lambda key, s: {**s, "x": s["x"] * 2}]
+    batch = create_data_loader(Items(), 2, False, transform=steps).batch(0)
+    assert batch["x"][:, 0].tolist() == [2, 4]
+
+
+def test_the_spec_before_anything_is_read():
+    spec = create_data_loader(Items(), 4, transform=noise, dtype="bfloat16").spec
+    assert {name: str(field) for name, field in spec.items()} == {
+        "x": "bfloat16[3]",
+        "index": "int32[]",
+        "noise": "bfloat16[]",
+        "name": "object[]",
+    }
+
+
+def test_on_the_device_that_is_named():
+    device = jax.devices()[1]
+    batch = next(iter(create_data_loader(Items(), 4, device=device)))
+    assert batch["x"].devices() == {device} and batch["x"].committed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"batch_size": 0}, ConfigError, "`batch_size` must be from 1"),
+        ({"batch_size": 11, "drop_last": True}, ConfigError, "pass `drop_last=False`"),
+        ({"shuffle": "yes"}, ConfigTypeError, "`shuffle` must be True or False"),
+        ({"seed": -1}, ConfigError, "`seed` must be from 0"),
+        ({"num_workers": -1}, ConfigError, "`num_workers` must be from 0"),
+        ({"prefetch": 0}, ConfigError, "`prefetch` must be from 1"),
+        ({"dtype": "int32"}, ConfigError, "`dtype` must be one of float32"),
+        ({"dtype": "complex"}, ConfigError, "`dtype` must be one of float32"),
+        ({"transform": 3}, ConfigTypeError, "a transform must be a function"),
+    ],
+)
+def test_bad_arguments_are_told(arguments, error, message):
+    with pytest.raises(error, match=message):
+        create_data_loader(Items(), **{"batch_size": 4} | arguments)
+
+
+def test_an_error_in_a_thread_is_the_typed_one_and_the_threads_end():
+    class Bad(Items):
+        def __getitem__(self, index):
+            if index == 7:
+                raise DecodeError("cut short", path="7.jpg")
+            if index == 8:
+                return {"x": 1 / 0}
+            return super().__getitem__(index)
+
+    loader = create_data_loader(Bad(), 2, False, num_workers=4)
+    batches = iter(loader)
+    for _ in range(3):
+        next(batches)
+    with pytest.raises(DecodeError, match="record 7: 7.jpg: cut short"):
+        next(batches)
+    assert loader.state()["step"] == 3 and workers() == []
+    loader.restore(loader.state() | {"step": 4})
+    with pytest.raises(TransformError, match="record 8: .*ZeroDivisionError"):
+        next(iter(loader))
+
+
+def workers():
+    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker")]
+
+
+def test_threads_end_with_the_iterator():
+    loader = create_data_loader(Items(), 1, num_workers=3, prefetch=4)
+    for end in ("exhaust", "close", "drop"):
+        batches = iter(loader)
+        next(batches)
+        assert len(workers()) == 3
+        if end == "exhaust":
+            list(batches)
+        if end == "close":
+            batches.close()
+        if end == "drop":
+            del batches
+            gc.collect()
+        deadline = time.monotonic() + 5
+        while workers() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert workers() == [], end
+
+
+def test_an_interrupt_ends_it_at_once():
+    code = textwrap.dedent(
+        """
+        import sys, time
+        from artifex.data import create_data_loader
+
+        class Hangs:
+            def __len__(self):
+                return 8
+            def __getitem__(self, index):
+                if index == 5:
+                    print("waiting", flush=True)
+                    time.sleep(600)
+                return {"x": index}
+
+        try:
+            for _ in create_data_loader(Hangs(), 2, False, num_workers=2):
+                pass
+        except KeyboardInterrupt:
+            sys.exit(130)
+        """
+    )
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert program.stdout.readline() == b"waiting\n"
+    time.sleep(0.2)
+    os.kill(program.pid, signal.SIGINT)
+    _, errors = program.communicate(timeout=20)
+    assert program.returncode == 130 and errors == b""
+
+
+def test_it_says_what_it_is():
+    assert repr(DataLoader(Items(), 4, num_workers=2)) == (
+        "DataLoader(10 records, batch_size=4, 3 batches an epoch, num_workers=2, prefetch=2)"
+    )

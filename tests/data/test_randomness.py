@@ -1,0 +1,25 @@
+import numpy as np
+
+from artifex.data.randomness import RecordRandom
+
+
+def draws(seed, epoch, record):
+    return RecordRandom(seed, epoch, np.array([record])).generator(0).random(4).tolist()
+
+
+def test_a_record_has_its_own_numbers_wherever_it_stands():
+    whole = RecordRandom(1, 2, np.array([5, 9, 7]))
+    assert whole.generator(1).random(4).tolist() == draws(1, 2, 9)
+    assert whole.rows(1, 3).generator(1).random(4).tolist() == draws(1, 2, 7)
+    assert whole.generator(1).random(4).tolist() == draws(1, 2, 9), "asked for again, it starts over"
+
+
+def test_seed_epoch_and_record_all_matter():
+    all_draws = {tuple(draws(s, e, r)) for s in (0, 1, 2**64 - 1) for e in (0, 1) for r in (0, 1, 2**31)}
+    assert len(all_draws) == 18
+
+
+def test_it_is_the_same_for_ever():
+    # Philox4x64-10, key (0, 0), counter (0, 1, 0, 0): the first 53 bits, as NumPy makes a double of them.
+    bits = np.random.Philox(key=[0, 0], counter=[0, 1, 0, 0]).random_raw(1)[0]
+    assert draws(0, 0, 1)[0] == (int(bits) >> 11) / 2**53

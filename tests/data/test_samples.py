@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+
+from artifex.data.errors import ConfigError, ConfigTypeError, ReadError, ShapeError, TransformError
+from artifex.data.randomness import RecordRandom
+from artifex.data.reader import ArrayReader, slots
+from artifex.data.samples import (
+    ItemReader,
+    IteratedDatasetWarning,
+    MappedReader,
+    _read_all,
+    reader_of,
+    spec_of,
+)
+
+ITEMS = [{"x": np.full(2, i, np.float64), "n": i, "name": f"item {i}"} for i in range(4)]
+
+
+def read(reader, indices, random=None):
+    out = slots(reader.spec, len(indices))
+    reader.read_into(np.array(indices), out, random)
+    return {name: array.tolist() for name, array in out.items()}
+
+
+def test_a_list_of_dicts_is_a_dataset():
+    reader = reader_of(ITEMS)
+    assert {name: str(field) for name, field in reader.spec.items()} == {
+        "x": "float32[2]",
+        "n": "int32[]",
+        "name": "object[]",
+    }
+    assert read(reader, [3, 0]) == {"x": [[3, 3], [0, 0]], "n": [3, 0], "name": ["item 3", "item 0"]}
+
+
+def test_a_dict_of_arrays_is_a_dataset():
+    assert isinstance(reader_of({"x": np.zeros((3, 2)), "y": [1, 2, 3]}), ArrayReader)
+
+
+def test_its_own_reader_comes_first():
+    class Dataset(list):
+        def reader(self):
+            return "its own"
+
+    assert reader_of(Dataset(ITEMS)) == "its own"
+
+
+def test_what_can_only_be_iterated_is_read_once_and_it_is_said():
+    class Stream:
+        times = 0
+
+        def __iter__(self):
+            Stream.times += 1
+            return iter(ITEMS)
+
+    with pytest.warns(
+        IteratedDatasetWarning, match=r"Stream has no `__getitem__`: its 4 samples \(\d+ bytes\)"
+    ):
+        reader = reader_of(Stream())
+    assert read(reader, [1])["n"] == [1] and Stream.times == 1
+
+
+def test_what_is_too_large_to_be_read_into_memory_is_refused():
+    with pytest.raises(ConfigError, match="first 3 samples are more than 40 bytes; add `__getitem__`"):
+        _read_all(iter([{"x": np.zeros(2)}] * 9), largest=40)
+
+
+@pytest.mark.parametrize("dataset", [3, "text", np.zeros((3, 2)), (i for i in ITEMS), None])
+def test_what_is_no_dataset_is_told(dataset):
+    with pytest.raises(ConfigTypeError, match="a dataset needs `__len__` and `__getitem__`"):
+        reader_of(dataset)
+
+
+def test_an_empty_dataset_is_told():
+    with pytest.raises(ConfigError, match="list is empty"):
+        reader_of([])
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ({"x": np.zeros(3)}, r"`x` of record 1 is float64\[3\], but record 0 has float32\[2\]"),
+        ({"x": np.zeros(2, np.int32)}, r"`x` of record 1 is int32\[2\], but record 0 has float32\[2\]"),
+        ({"x": np.zeros(2), "y": 1}, r"record 1 has the keys \['x', 'y'\], but record 0 has \['x'\]"),
+    ],
+)
+def test_samples_that_differ_are_told(second, message):
+    with pytest.raises(ShapeError, match=message):
+        read(ItemReader([{"x": np.zeros(2)}, second]), [0, 1])
+
+
+def test_a_string_that_is_none_and_a_number_that_does_not_fit():
+    with pytest.raises(ShapeError, match="`a` of record 1 must be a string, got int"):
+        read(ItemReader([{"a": "x"}, {"a": 1}]), [1])
+    with pytest.raises(ShapeError, match="`a` of record 1 is int64"):
+        read(ItemReader([{"a": 1}, {"a": 2**40}]), [1])
+    with pytest.raises(ShapeError, match="`a` must be an array, a number or a string, got dict"):
+        spec_of({"a": {}})
+    with pytest.raises(ShapeError, match="a sample must be a dict"):
+        spec_of(3)
+
+
+def test_a_user_s_error_names_the_record_and_keeps_its_traceback():
+    class Dataset:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return {"x": 1 / (index - 2)}
+
+    with pytest.raises(TransformError, match=r"record 2: Dataset\[2\] failed: ZeroDivisionError") as caught:
+        read(reader_of(Dataset()), [0, 2])
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert caught.value.__cause__.__traceback__.tb_next.tb_frame.f_code.co_name == "__getitem__"
+
+
+def test_a_typed_error_stays_what_it_is():
+    class Dataset(list):
+        def __getitem__(self, index):
+            if index:
+                raise ReadError("no disk", path="x")
+            return {"a": 1}
+
+    with pytest.raises(ReadError, match="record 1: x: no disk"):
+        read(ItemReader(Dataset("ab")), [1])
+
+
+def test_a_function_on_each_sample():
+    reader = MappedReader(
+        reader_of(ITEMS), lambda s: {"y": s["x"] + 1, "name": s["name"].upper()}, random=False, version=None
+    )
+    assert read(reader, [2]) == {"y": [[3, 3]], "name": ["ITEM 2"]}
+
+
+def test_a_random_function_gets_the_record_s_own_generator():
+    def function(sample, rng):
+        return {"r": np.float32(rng.random() if rng else -1)}
+
+    reader = MappedReader(reader_of(ITEMS), function, random=True, version=None)
+    whole = read(reader, [0, 1, 2], RecordRandom(0, 0, np.array([0, 1, 2])))["r"]
+    assert read(reader, [1], RecordRandom(0, 0, np.array([1])))["r"] == [whole[1]]
+    assert len(set(whole)) == 3 and read(reader, [1])["r"] == [-1]
+
+
+def test_a_function_that_fails_or_changes_its_mind():
+    def fails(sample):
+        return {"x": [1, 2][sample["n"]]}
+
+    with pytest.raises(TransformError, match="record 2: .*failed on this sample: IndexError"):
+        read(MappedReader(reader_of(ITEMS), fails, random=False, version=None), [2])
+    with pytest.raises(ShapeError, match="`x` of record 3"):
+        read(
+            MappedReader(reader_of(ITEMS), lambda s: {"x": np.zeros(s["n"])}, random=False, version=None), [3]
+        )
+    with pytest.raises(ConfigTypeError, match="`function` must be callable"):
+        MappedReader(reader_of(ITEMS), 3, random=False, version=None)
+
+
+def test_the_version_of_a_function_is_in_the_fingerprint():
+    one, two = (
+        MappedReader(reader_of(ITEMS), lambda s: s, random=False, version=v).fingerprint() for v in ("1", "2")
+    )
+    assert one != two and one["of"] == reader_of(ITEMS).fingerprint()

@@ -1,0 +1,42 @@
+import subprocess
+import sys
+import threading
+import time
+
+from artifex.data.workers import Workers
+
+
+def running():
+    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker")]
+
+
+def test_tasks_run_and_threads_end():
+    workers, done = Workers(3), []
+    for i in range(100):
+        workers.submit(lambda i=i: done.append(i))
+    while len(done) < 100:
+        time.sleep(0.001)
+    assert sorted(done) == list(range(100)) and len(running()) == 3
+    workers.close()
+    assert running() == []
+
+
+def test_close_drops_what_has_not_begun():
+    workers, begun, go = Workers(1), threading.Event(), threading.Event()
+    done = []
+    workers.submit(lambda: (begun.set(), go.wait(5), done.append(1)))
+    workers.submit(lambda: done.append(2))
+    begun.wait(5)
+    threading.Timer(0.05, go.set).start()
+    workers.close()
+    assert done == [1] and running() == []
+
+
+def test_a_task_that_hangs_does_not_keep_the_program():
+    code = (
+        "import time; from artifex.data.workers import Workers\n"
+        "w = Workers(2); w.submit(lambda: time.sleep(60)); time.sleep(0.05); w.close()"
+    )
+    started = time.monotonic()
+    assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == 0
+    assert time.monotonic() - started < 20

@@ -1,0 +1,383 @@
+"""Rules that a machine can keep: who imports whom, what is public, how things look, what stands nowhere."""
+
+import ast
+import importlib
+import inspect
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import artifex
+
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONTRACTS = {c["id"]: c for c in PYPROJECT["tool"]["importlinter"]["contracts"]}
+
+# -- what a new file must be added to
+JAX_SIDE_OF_DATA = {"artifex.data.device", "artifex.data.pipeline"}
+PUBLIC = {
+    "artifex": {"__version__"},
+    "artifex.data": {
+        "ArraySpec",
+        "ArtifexError",
+        "ConfigError",
+        "DataLoader",
+        "DecodeError",
+        "ReadError",
+        "RecordError",
+        "Registry",
+        "ShapeError",
+        "Split",
+        "StateError",
+        "batch_level",
+        "create_data_loader",
+        "errors",
+    },
+    "artifex.data.codecs": {"Codec"},
+    "artifex.data.plan": {"Order", "Plan"},
+    "artifex.data.sources": {"BatchSource", "Source"},
+    "artifex.examples": set(),
+    "artifex.generative_models": set(),
+    "artifex.generative_models.core": set(),
+    "artifex.generative_models.modalities": {
+        "BaseDataset",
+        "BaseModalityConfig",
+        "BaseModalityImplementation",
+        "BaseProcessor",
+        "ImageModality",
+        "ImageModalityConfig",
+        "ImageRepresentation",
+        "Modality",
+        "RecordDataset",
+        "Subset",
+        "ValueRange",
+        "collate",
+        "create_modality",
+        "get_modality",
+        "list_modalities",
+        "register_modality",
+        "split_dataset",
+    },
+    "artifex.generative_models.modalities.image": set(),
+    "artifex.testing": {"CodecContract", "SourceContract"},
+}
+
+
+def module_names():
+    return ["artifex", *sorted(m.name for m in pkgutil.walk_packages(artifex.__path__, "artifex."))]
+
+
+MODULES = module_names()
+HOST_SIDE = [m for m in MODULES if m.startswith("artifex.data.") and m not in JAX_SIDE_OF_DATA]
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(path_of(name).read_text())
+
+
+def path_of(name: str) -> Path:
+    path = SRC.joinpath(*name.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def defined_in(name: str) -> list[ast.FunctionDef | ast.ClassDef]:
+    """The functions and classes at the top of a module."""
+    return [n for n in tree(name).body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+
+
+def public(name: str) -> bool:
+    return not name.startswith("_")
+
+
+def run(code: str) -> str:
+    """What a fresh interpreter prints; it fails if that one does."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded_by(statement: str, *packages: str) -> set[str]:
+    """Which of the packages a fresh interpreter has loaded after this statement."""
+    code = f"{statement}\nimport sys\nprint(*(p for p in {packages!r} if p in sys.modules))"
+    return set(run(code).split())
+
+
+# -- who imports whom
+
+
+def test_importing_the_package_loads_no_jax():
+    assert loaded_by("import artifex, artifex.data", "jax", "flax", "optax") == set()
+
+
+def test_the_host_side_loads_no_jax():
+    assert loaded_by(f"import {', '.join(HOST_SIDE)}", "jax", "jaxlib", "flax", "optax") == set()
+
+
+def test_the_two_tests_above_can_fail():
+    assert loaded_by("import artifex.data, jax", "jax", "flax", "optax") == {"jax"}
+
+
+def test_no_other_framework_is_loaded():
+    everything = ", ".join(m for m in MODULES if m.split(".")[1:2] != ["testing"])
+    assert loaded_by(f"import {everything}", "torch", "tensorflow") == set()
+
+
+def test_modalities_load_nothing_before_it_is_needed():
+    heavy = ("flax", "optax", "orbax", "PIL", "rich", "simplejpeg", "imagecodecs", "skimage")
+    assert loaded_by("import artifex.generative_models.modalities", *heavy) == set()
+
+
+def lint_imports(where: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(where / "src")}
+    return subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the tree, to break."""
+    shutil.copytree(SRC, tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+# Contract -> a file and the import that breaks it.
+VIOLATIONS = [
+    ("package", "data/types.py", "import artifex.generative_models.core"),
+    (
+        "generative-models",
+        "generative_models/core/configuration.py",
+        "import artifex.generative_models.modalities",
+    ),
+    (
+        "modalities",
+        "generative_models/modalities/base.py",
+        "import artifex.generative_models.modalities.image",
+    ),
+    ("data", "data/registry.py", "import artifex.data.loader"),
+    ("data", "data/unplaced.py", '"""A module that has no layer."""'),
+    ("host", "data/loader.py", "def late():\n    import jax.numpy"),
+    ("host", "data/codecs/__init__.py", "import artifex.data.pipeline"),
+    ("formats", "generative_models/modalities/base.py", "def late():\n    from PIL import Image"),
+    ("acyclic", "data/plan/order.py", "import artifex.data.plan.plan"),
+]
+
+
+@pytest.mark.parametrize(("contract", "file", "line"), VIOLATIONS, ids=[f"{c}-{f}" for c, f, _ in VIOLATIONS])
+def test_import_contracts_can_fail(copy: Path, contract: str, file: str, line: str):
+    before = lint_imports(copy, "--contract", contract)
+    assert before.returncode == 0, before.stdout + before.stderr
+    with (copy / "src" / "artifex" / file).open("a") as f:
+        f.write(f"\n{line}\n")
+    after = lint_imports(copy, "--contract", contract)
+    assert after.returncode != 0
+    # Broken, rather than refused because the contract itself could not be read.
+    assert "BROKEN" in after.stdout or "undeclared" in (after.stdout + after.stderr).lower()
+
+
+def test_every_contract_is_proven_able_to_fail():
+    assert {c for c, _, _ in VIOLATIONS} == set(CONTRACTS)
+
+
+def test_the_host_contract_names_every_module_of_the_host():
+    top = {".".join(m.split(".")[:3]) for m in HOST_SIDE}
+    assert set(CONTRACTS["host"]["source_modules"]) == top
+
+
+# -- what is public
+
+
+def exported(name: str) -> set[str]:
+    """The public names of a package: what its `__init__` lists, at once or on first use."""
+    package = importlib.import_module(name)
+    names = set()
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {a.asname for a in node.names if a.asname and a.asname == a.name}
+    return names | {n for n in ("__version__",) if hasattr(package, n)} | set(getattr(package, "__all__", ()))
+
+
+@pytest.mark.parametrize("name", [m for m in MODULES if path_of(m).name == "__init__.py"])
+def test_public_names_are_the_listed_ones(name: str):
+    defined = {node.name for node in defined_in(name) if public(node.name)}
+    assert exported(name) | defined == PUBLIC.get(name), "write it into `PUBLIC` above"
+
+
+@pytest.mark.parametrize(("package", "name"), [(p, n) for p, names in PUBLIC.items() for n in sorted(names)])
+def test_a_public_name_can_be_imported(package: str, name: str):
+    module = importlib.import_module(package)
+    assert getattr(module, name) is not None
+    if name in exported(package) and not name.startswith("__"):
+        assert name in dir(module)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="create_data_loadr"):
+        importlib.import_module("artifex.data").create_data_loadr  # noqa: B018
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_is_empty(name: str):
+    doc = ast.get_docstring(tree(name))
+    assert doc, "the first line of a file says what its idea is"
+    assert doc.splitlines()[0].rstrip().endswith((".", ":")), doc.splitlines()[0]
+    if path_of(name).name != "__init__.py":
+        assert len(tree(name).body) > 1, "nothing but a docstring"
+
+
+# -- what a function looks like
+
+
+def documented(name: str) -> list[tuple[str, str | None]]:
+    """(name, docstring) of each public function and class of a module, and of each method that has one.
+
+    A method that fills in a protocol's has its meaning there.
+    """
+    things = [(n.name, ast.get_docstring(n)) for n in defined_in(name) if public(n.name)]
+    methods = [
+        (f"{c.name}.{m.name}", ast.get_docstring(m))
+        for c in defined_in(name)
+        if isinstance(c, ast.ClassDef) and public(c.name)
+        for m in c.body
+        if isinstance(m, ast.FunctionDef)
+    ]
+    return things + [(thing, doc) for thing, doc in methods if doc is not None]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_public_says_what_it_does(name: str):
+    for thing, doc in documented(name):
+        assert doc, f"{thing} has no docstring"
+        first = doc.split("\n\n")[0].strip()
+        assert first.endswith((".", ":")), f"{thing}: {first!r} is no sentence"
+
+
+DEVICE_FUNCTIONS = [
+    pytest.param(node, id=f"{name}.{node.name}")
+    for name in MODULES
+    if name.rpartition(".")[2]
+    in {"adjust", "augment", "draws", "losses", "metrics", "mix", "transforms", "warp"}
+    for node in defined_in(name)
+    if isinstance(node, ast.FunctionDef) and public(node.name)
+]
+
+
+@pytest.mark.parametrize("function", DEVICE_FUNCTIONS)
+def test_key_first_and_settings_by_keyword(function: ast.FunctionDef):
+    assert_key_first(function)
+
+
+def assert_key_first(function: ast.FunctionDef) -> None:
+    positional = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    by_keyword = [a.arg for a in function.args.kwonlyargs]
+    assert not {"rng", "rngs", "seed"} & {*positional, *by_keyword}, "randomness is a `key`"
+    assert "key" not in positional[1:], "`key` comes first"
+    assert not function.args.defaults, "what has a default is keyword-only"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["def f(x, key): ...", "def f(x, sigma=1.0): ...", "def f(x, *, seed=0): ...", "def f(rngs, x): ..."],
+)
+def test_the_rule_above_can_fail(code: str):
+    function = ast.parse(code).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    with pytest.raises(AssertionError):
+        assert_key_first(function)
+
+
+CONFIGS = [
+    pytest.param(getattr(importlib.import_module(name), node.name), id=f"{name}.{node.name}")
+    for name in MODULES
+    if name.startswith("artifex.generative_models")
+    for node in defined_in(name)
+    if isinstance(node, ast.ClassDef)
+    and node.name.endswith(("Config", "Configuration"))
+    and public(node.name)
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_config_says_what_each_field_means(config: type):
+    assert is_dataclass(config)
+    doc = inspect.getdoc(config) or ""
+    missing = [f.name for f in fields(config) if not re.search(rf"\b{f.name}\b", doc)]
+    assert not missing
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_config_is_frozen(config: type):
+    assert config.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]
+
+
+# -- what stands nowhere
+
+
+def files_of_the_repository() -> list[Path]:
+    skipped = {".git", ".venv", ".venv-smoke", "site", "build", "dist", "demo", ".bench", "__pycache__"}
+    skipped |= {".hypothesis", ".ruff_cache", ".import_linter_cache", "node_modules"}
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [f for f in folders if f not in skipped and not f.endswith(".egg-info")]
+        found += [Path(folder, n) for n in names]
+    return found
+
+
+# Spelled in halves, so that this file is not found.
+FORBIDDEN = ["py" + "pi.org", "files.python" + "hosted.org", "/wo" + "rk/", "clau" + "de", "anth" + "ropic"]
+
+
+def test_no_file_names_a_registry_or_a_machine():
+    found = [
+        f"{path.relative_to(ROOT)}: {word}"
+        for path in files_of_the_repository()
+        if path.stat().st_size < 2**20
+        for word in FORBIDDEN
+        if word.encode() in path.read_bytes().lower()
+    ]
+    assert not found
+
+
+def test_versions_agree():
+    """The supported Pythons are said in several places."""
+    minors = [int(c.rpartition(".")[2]) for c in PYPROJECT["project"]["classifiers"] if ":: 3." in c]
+    assert PYPROJECT["project"]["requires-python"] == f">=3.{minors[0]},<3.{minors[-1] + 1}"
+    assert PYPROJECT["tool"]["basedpyright"]["pythonVersion"] == f"3.{minors[0]}"
+    script = (ROOT / ".ci" / "environment").read_text()
+    assert f"(3, {minors[0]}) <= sys.version_info[:2] <= (3, {minors[-1]})" in script
+    assert all(f"python3.{m}" in script for m in minors)
+
+
+def test_the_lock_holds_every_declared_dependency():
+    project = PYPROJECT["project"]
+    declared = [*project["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
+    declared += [d for extra in ("demo", "image-plus") for d in project["optional-dependencies"][extra]]
+    names = {re.split(r"[\[<>=; ]", d)[0].lower() for d in declared} - {project["name"]}
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements" / "dev.lock").read_text(), re.M))
+    assert names <= locked, names - locked
+
+
+def test_the_wheel_holds_the_whole_package_and_nothing_else(tmp_path: Path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    held = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
+    assert held == {
+        p.relative_to(SRC).as_posix()
+        for p in (SRC / "artifex").rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    }
+    assert "artifex/py.typed" in held
