@@ -30,7 +30,7 @@ check: environment ## format, lint, types, import contracts, changelog fragments
 	$(BIN)/ruff check
 	$(BIN)/python -m basedpyright
 	$(BIN)/lint-imports
-	$(BIN)/towncrier build --draft --version next > /dev/null
+	@said=$$($(BIN)/towncrier build --draft --version next 2>&1) || { echo "changelog.d: $$said"; exit 1; }
 
 format: environment ## put the code into its form
 	$(BIN)/ruff format

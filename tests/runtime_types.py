@@ -1,7 +1,7 @@
 """The run-time checker of the tests: shapes and dtypes of arrays, as the annotations give them.
 
-Constructors, and functions without arrays in their signature, are left alone. What they take is checked at the door, with
-messages of their own, and the tests look at those.
+Constructors, and functions without arrays in their signature, are left alone. What they take is checked at the
+door, with messages of their own, and the tests look at those.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,13 @@ from jaxtyping import AbstractArray
 
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` with its arguments and results checked at each call, if there are arrays among them."""
+    """`function` with the arrays among its arguments and results checked at each call."""
     if function.__name__ == "__init__":
         return function
-    annotations = getattr(function, "__annotations__", {}).values()
-    if not any(_has_array(annotation) for annotation in annotations):
+    arrays = {name: kind for name, kind in function.__annotations__.items() if _has_array(kind)}
+    if not arrays:
         return function
+    function.__annotations__ = arrays
     try:
         return beartype(function)
     except BeartypeDecorHintPep673Exception:

@@ -4,7 +4,7 @@ All arrays of a batch enter that call as NumPy arrays, integers as integers: tra
 normalising and augmenting cost one dispatch together, not one each.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Array, Int32, Key, PyTree, Shaped
+from jaxtyping import Array, Int32, Key, PyTree, Shaped, UInt32
 
 from artifex.data.errors import ConfigTypeError, ShapeError
 from artifex.data.types import ArraySpec, Spec
@@ -24,6 +24,9 @@ Step: TypeAlias = Callable[[Array, DeviceArrays], DeviceArrays]
 `batch_level`, of `(keys, batch)`."""
 
 StepT = TypeVar("StepT", bound=Step)
+
+# One generator on all machines, whatever `jax_default_prng_impl` says: two words, the same numbers everywhere.
+_IMPL = "threefry2x32"
 
 _BATCH_LEVEL = "__artifex_batch_level__"
 
@@ -58,10 +61,10 @@ class Crossing:
         self._prepare = partial(_prepare, tuple(steps), jnp.dtype(dtype).name)
         self._run = _compiled(tuple(steps), jnp.dtype(dtype).name)
 
-    def __call__(self, epoch: int, index: npt.NDArray[np.int32], arrays: Mapping[str, Any]) -> DeviceArrays:
+    def __call__(self, epoch: int, index: npt.NDArray[np.int32], arrays: dict[str, Any]) -> DeviceArrays:
         """The batch on the device: what the steps make of `arrays`, and `index`."""
-        key = epoch_key(self._seed, epoch)
-        inputs = (key, index, dict(arrays))
+        # As two words of NumPy, since a key array would leave the fast path of compiled calls.
+        inputs = (_epoch_words(self._seed, epoch), index, arrays)
         return self._run(*(inputs if self._device is None else jax.device_put(inputs, self._device)))
 
     def spec(self, host: Spec) -> Spec:
@@ -72,7 +75,7 @@ class Crossing:
             if not field.is_text
         }
         index = jax.ShapeDtypeStruct((1,), jnp.int32)
-        result = jax.eval_shape(self._prepare, epoch_key(self._seed, 0), index, batch)
+        result = jax.eval_shape(self._prepare, _epoch_words(self._seed, 0), index, batch)
         arrays = {name: ArraySpec(array.shape[1:], np.dtype(array.dtype)) for name, array in result.items()}
         return arrays | {name: field for name, field in host.items() if field.is_text}
 
@@ -85,12 +88,13 @@ def _compiled(steps: tuple[Step, ...], dtype: str) -> Callable[..., DeviceArrays
 def _prepare(
     steps: tuple[Step, ...],
     dtype: str,
-    epoch_key: Key[Array, ""],
+    words: UInt32[Array, "2"],
     index: Int32[Array, " b"],
     arrays: PyTree[Shaped[Array, "b ..."]],
 ) -> DeviceArrays:
     batch: DeviceArrays = {**arrays, "index": index}
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(epoch_key, index)
+    key = jax.random.wrap_key_data(words, impl=_IMPL)
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
     for number, step in enumerate(steps):
         step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
         run = step if getattr(step, _BATCH_LEVEL, False) else jax.vmap(step)
@@ -105,8 +109,12 @@ def _cast(array: Array, dtype: str) -> Array:
     return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
-@lru_cache(maxsize=64)
 def epoch_key(seed: int, epoch: int) -> Key[Array, ""]:
     """The key of an epoch. `seed` may have 64 bits; `jax.random.key` takes 32 where x64 is off."""
-    root = jax.random.fold_in(jax.random.key(np.uint32(seed & 0xFFFFFFFF)), np.uint32(seed >> 32))
-    return jax.random.fold_in(root, np.uint32(epoch))
+    root = jax.random.key(np.uint32(seed & 0xFFFFFFFF), impl=_IMPL)
+    return jax.random.fold_in(jax.random.fold_in(root, np.uint32(seed >> 32)), np.uint32(epoch))
+
+
+@lru_cache(maxsize=64)
+def _epoch_words(seed: int, epoch: int) -> npt.NDArray[np.uint32]:
+    return np.asarray(jax.random.key_data(epoch_key(seed, epoch)))

@@ -122,7 +122,9 @@ class ImageModality(BaseModalityImplementation):
         images = self._checked(data, None)
         if images.dtype == jnp.uint8:
             return images
-        return transforms.to_uint8(to_unit(images, self.config))
+        single = images.ndim == 3
+        ready = _postprocess(self.config, images[None] if single else images)
+        return ready[0] if single else ready
 
     def generate(
         self,
@@ -173,7 +175,8 @@ class ImageModality(BaseModalityImplementation):
         return {"loss": jnp.mean(jax.vmap(loss)(prediction, target))}
 
     def validate_data_shape(self, data: Any) -> None:
-        check_image(jnp.asarray(data))
+        """Raises ShapeError unless `data` is an image (h, w, c) or a batch of them, of a known dtype."""
+        self._checked(data, None)
 
     def _checked(self, data: Any, input_range: tuple[float, float] | None) -> Array:
         if not isinstance(data, (jax.Array, np.ndarray)):
@@ -219,6 +222,11 @@ def _process(
         return prepare(image, config, key=key, augment=augment, input_range=input_range)
 
     return jax.vmap(one, in_axes=(None if keys is None else 0, 0))(keys, images)
+
+
+@partial(jax.jit, static_argnums=0)
+def _postprocess(config: ImageModalityConfig, images: Array) -> Array:
+    return jax.vmap(lambda image: transforms.to_uint8(to_unit(image, config)))(images)
 
 
 def augmentation_of(augment: Augmentation | Sequence[Augmentation] | None) -> Augmentation:

@@ -1,0 +1,1 @@
+"""Speed, measured beside a hand-written loop that does the same work in the same run."""
