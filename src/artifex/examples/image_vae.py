@@ -129,11 +129,10 @@ def save(folder: Path, model: VAE, optimizer: nnx.Optimizer[VAE], loader: DataLo
 
 def restore(folder: Path, model: VAE, optimizer: nnx.Optimizer[VAE], loader: DataLoader) -> None:
     """Takes back what `save` wrote."""
+    structure = jax.tree.structure(nnx.state((model, optimizer)))
     with np.load(folder / "model.npz") as arrays:
         leaves = [jnp.asarray(array) for array in arrays.values()]
-    nnx.update(
-        (model, optimizer), jax.tree.unflatten(jax.tree.structure(nnx.state((model, optimizer))), leaves)
-    )
+    nnx.update((model, optimizer), jax.tree.unflatten(structure, leaves))
     loader.restore(json.loads((folder / "loader.json").read_text()))
 
 

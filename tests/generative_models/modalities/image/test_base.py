@@ -34,7 +34,8 @@ def test_integers_are_scaled_and_resized(normalize, low, high):
     ready = np.asarray(modality(normalize=normalize).process(PHOTOS))
     assert ready.shape == (3, 16, 24, 3) and ready.dtype == np.float32
     oracle = np.asarray(Image.fromarray(PHOTOS[0]).resize((24, 16), Image.Resampling.BILINEAR))
-    np.testing.assert_allclose(ready[0], low + (high - low) * (oracle / 255), atol=(high - low) * 1.01 / 255)  # Pillow rounds
+    expected = low + (high - low) * (oracle / 255)
+    np.testing.assert_allclose(ready[0], expected, atol=(high - low) * 1.01 / 255)  # Pillow rounds
 
 
 def test_without_a_change_of_size_it_is_exact():
