@@ -15,7 +15,6 @@ from artifex.data.types import Split
 from artifex.generative_models.core.configuration import BaseModalityConfig as BaseModalityConfig
 
 
-@runtime_checkable
 class RngStreams(Protocol):
     """Named streams of keys: `flax.nnx.Rngs`, or anything else with these two methods."""
 
@@ -115,7 +114,8 @@ class BaseDataset(ABC):
 
 def check_rngs(rngs: Any) -> None:
     """Raises unless `rngs` gives keys by streams, as `flax.nnx.Rngs` does."""
-    if not isinstance(rngs, RngStreams):
+    # Not `isinstance`: the streams of nnx.Rngs are attributes made on demand, which that does not see.
+    if isinstance(rngs, type) or not (callable(getattr(rngs, "sample", None)) and hasattr(rngs, "__contains__")):
         raise ConfigTypeError(f"`rngs` must be a flax.nnx.Rngs, e.g. nnx.Rngs(0), got {type(rngs).__name__}")
 
 
