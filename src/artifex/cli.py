@@ -2,33 +2,65 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import artifex
 from artifex.data.errors import ArtifexError
 
-_INTERRUPTED = 128 + 2  # as shells count an end by SIGINT
+# The next line, and the cursor, which a progress bar hides.
+_END_OF_BAR = b"\n\x1b[?25h"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `artifex` with these arguments (those of the process by default) and returns its exit status.
+    """Runs `artifex` with these arguments, by default those of the process.
 
-    0 is success, 1 an error that is told in one line, 2 a wrong argument, 130 an interruption by Ctrl-C.
+    Returns:
+        The exit status: 0, or 1 after an error that was told in one line. A wrong argument exits with 2,
+        Ctrl-C with 130.
     """
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _fail("interrupted", _INTERRUPTED)
-    except BrokenPipeError:  # of `artifex demo | head`; what is left in the buffer must not fail once more
+        with _interruptible():
+            arguments.run(arguments)
+            sys.stdout.flush()
+    except BrokenPipeError:  # of `artifex demo | head`; what is still to be flushed must not fail once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ArtifexError, OSError) as error:
-        return _fail(f"error: {error}", 1)
+        sys.stderr.write(f"artifex: error: {error}\n")
+        return 1
     return 0
+
+
+@contextmanager
+def _interruptible() -> Generator[None, None, None]:
+    """Makes Ctrl-C end the process at once, unless somebody else takes care of it.
+
+    KeyboardInterrupt would not do: where it is raised within JAX's hook on garbage collection it gets lost, and
+    an interpreter that ends in the middle of importing JAX may crash.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    if sys.stdout.isatty():
+        os.write(sys.stdout.fileno(), _END_OF_BAR)
+    os.write(sys.stderr.fileno(), b"artifex: interrupted\n")
+    os._exit(128 + signal.SIGINT)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,11 +93,6 @@ def _demo(arguments: argparse.Namespace) -> None:
 
     out, seconds, images, seed = arguments.out, arguments.seconds, arguments.images, arguments.seed
     demo(out, seconds=seconds, images=images, seed=seed, console=Console())
-
-
-def _fail(message: str, status: int) -> int:
-    sys.stderr.write(f"artifex: {message}\n")
-    return status
 
 
 if __name__ == "__main__":

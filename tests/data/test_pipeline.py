@@ -349,8 +349,10 @@ def test_threads_end_with_the_iterator():
 def test_an_interrupt_ends_it_at_once():
     code = textwrap.dedent(
         """
-        import sys, time
+        import signal, sys, time
         from artifex.data import create_data_loader
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 
         class Hangs:
             def __len__(self):
@@ -369,10 +371,13 @@ def test_an_interrupt_ends_it_at_once():
         """
     )
     program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert program.stdout.readline() == b"waiting\n"
-    time.sleep(0.2)
-    os.kill(program.pid, signal.SIGINT)
-    _, errors = program.communicate(timeout=20)
+    try:
+        assert program.stdout.readline() == b"waiting\n"
+        time.sleep(0.2)
+        os.kill(program.pid, signal.SIGINT)
+        _, errors = program.communicate(timeout=20)
+    finally:
+        program.kill()
     assert program.returncode == 130 and errors == b""
 
 

@@ -6,10 +6,9 @@ It trains the model of `image_vae.py`; what is said while it runs goes to a `ric
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -19,12 +18,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from artifex.data import ArtifexError, ConfigError, DataLoader, create_data_loader
+from artifex.data.pipeline import Batch
 from artifex.data.plan.order import check_integer
 from artifex.examples.image_vae import (
-    ADAM,
     BATCH,
     CONFIG,
     LATENTS,
+    NADAM,
     VAE,
     Meter,
     bits_per_value,
@@ -50,7 +50,12 @@ class Run:
         self.parts = load(folder, seed=seed)
         self.loader = create_data_loader(self.parts["train"], BATCH, drop_last=True, seed=seed)
         self.model = VAE(rngs=nnx.Rngs(seed))
-        self.optimizer = nnx.Optimizer(self.model, ADAM, wrt=nnx.Param)
+        self.optimizer = nnx.Optimizer(self.model, NADAM, wrt=nnx.Param)
+
+    def place(self) -> tuple[int, int]:
+        """The epoch, counted from 1, and how many of its batches were handed out."""
+        state = self.loader.state()
+        return state["epoch"] + 1, state["step"]
 
 
 def demo(out: Path, *, seconds: float, images: int, seed: int, console: Console) -> Path:
@@ -72,38 +77,30 @@ def demo(out: Path, *, seconds: float, images: int, seed: int, console: Console)
     check_integer("seed", seed, 0, 2**32 - 1)
     if not 0 < seconds < math.inf:
         raise ConfigError(f"`seconds` must be a number > 0, got {seconds}")
-    began, meter = time.perf_counter(), Meter()
-    folder = out / f"photos-{images}"
+    began, meter, folder = time.perf_counter(), Meter(), out / f"photos-{images}"
     _cut(folder, images, console)
     run = Run(folder, seed)
-    _say(console, "Data", f"{len(run.parts['train'])} images to train on, {len(run.parts['val'])} held out")
+    _say(console, "Data", f"{len(run.parts['train'])} to train on, {len(run.parts['val'])} held out")
     _say(console, "Device", f"{jax.devices()[0].device_kind}, JAX {jax.__version__}")
 
     batches = endless(run.loader)
-    _train(run, batches, meter, until=seconds / 2, halfway=True, console=console)
-    run = _resume(run, batches, out / "checkpoint", folder, seed, console)
-    _train(run, endless(run.loader), meter, until=seconds, halfway=False, console=console)
+    _train(run, batches, meter, console, until=seconds / 2, to_the_middle=True)
+    again = _stop_and_resume(run, batches, lambda: Run(folder, seed), out / "checkpoint", console)
+    _train(again, endless(again.loader), meter, console, until=seconds)
 
-    picture = out / "images.png"
-    contact_sheet(_rows(run)).save(picture)
-    first, last = (float(np.mean(losses)) for losses in (meter.losses[:10], meter.losses[-50:]))
-    _say(console, "Loss", f"{first:.2f} -> {last:.2f} bits per colour value; held out {_val_loss(run):.2f}")
-    _say(
-        console,
-        "Speed",
-        str(meter).partition(", ")[2] + f" for data, {time.perf_counter() - began:.0f} s in all",
-    )
-    _say(console, "Picture", str(picture))
-    return picture
+    contact_sheet(_rows(again)).save(out / "images.png")
+    _report(again, meter, console)
+    _say(console, "Picture", f"{out / 'images.png'}, {time.perf_counter() - began:.0f} s after the start")
+    return out / "images.png"
 
 
-def endless(loader: DataLoader) -> Iterator[dict[str, Any]]:
+def endless(loader: DataLoader) -> Iterator[Batch]:
     """One epoch after another."""
     while True:
         yield from loader
 
 
-def digests(batches: Iterable[dict[str, Any]]) -> Iterator[str]:
+def digests(batches: Iterable[Batch]) -> Iterator[str]:
     """A digest of each batch: its records' numbers, labels and paths, and every bit of its pixels."""
     for batch in batches:
         digest = hashlib.blake2b(digest_size=8)
@@ -124,44 +121,40 @@ def _cut(folder: Path, count: int, console: Console) -> None:
 
 def _train(
     run: Run,
-    batches: Iterator[dict[str, Any]],
+    batches: Iterator[Batch],
     meter: Meter,
+    console: Console,
     *,
     until: float,
-    halfway: bool,
-    console: Console,
+    to_the_middle: bool = False,
 ) -> None:
-    """Trains until the meter says so; with `halfway`, on to the middle of an epoch."""
-    middle = max(len(run.loader) // 2, 1)
+    """Trains until `meter` has counted that many seconds, and then to the middle of an epoch if so asked."""
     with Progress(BarColumn(20), TextColumn("{task.description}"), console=console) as bar:
         task = bar.add_task("compiling", total=until)
         for batch in meter.watch(batches):
             meter.losses.append(float(train_step(run.model, run.optimizer, batch["images"])))
-            place = run.loader.state()
-            shown = f"epoch {place['epoch'] + 1}, {meter}"
-            bar.update(task, completed=min(meter.seconds, until), description=shown)
-            if meter.seconds >= until and (not halfway or place["step"] == middle):
+            epoch, step = run.place()
+            bar.update(task, completed=min(meter.seconds, until), description=f"epoch {epoch}, {meter}")
+            if meter.seconds >= until and (not to_the_middle or step == len(run.loader) // 2):
                 return
 
 
-def _resume(
-    run: Run, batches: Iterator[dict[str, Any]], checkpoint: Path, folder: Path, seed: int, console: Console
+def _stop_and_resume(
+    run: Run, batches: Iterator[Batch], new: Callable[[], Run], folder: Path, console: Console
 ) -> Run:
-    """A new run that goes on where this one stands, after comparing what both would see."""
-    save(checkpoint, run.model, run.optimizer, run.loader)
-    place, count = run.loader.state(), len(run.loader)
-    _say(
-        console,
-        "Stopped",
-        f"after batch {place['step']} of {count} of epoch {place['epoch'] + 1}: {checkpoint}",
-    )
+    """A new run that goes on where `run` stands; first it is compared what the two would see."""
+    (epoch, step), count = run.place(), len(run.loader)
+    save(folder, run.model, run.optimizer, run.loader)
+    _say(console, "Stopped", f"after batch {step} of {count} of epoch {epoch}, saved in {folder}")
     expected = list(digests(islice(batches, count)))
 
-    again = Run(folder, seed)
-    restore(checkpoint, again.model, again.optimizer, again.loader)
+    again = new()
+    restore(folder, again.model, again.optimizer, again.loader)
     compare(expected, list(digests(islice(endless(again.loader), count))))
-    _say(console, "Resumed", f"the next {count} batches are identical, in order and in every pixel")
-    restore(checkpoint, again.model, again.optimizer, again.loader)  # those batches were only looked at
+    _say(
+        console, "Resumed", f"from there: the next {count} batches are identical, in order and in every pixel"
+    )
+    restore(folder, again.model, again.optimizer, again.loader)  # they were only looked at
     return again
 
 
@@ -176,10 +169,18 @@ def compare(expected: list[str], actual: list[str]) -> None:
         )
 
 
-def _val_loss(run: Run) -> float:
+def _report(run: Run, meter: Meter, console: Console) -> None:
     batches, key = list(create_data_loader(run.parts["val"], BATCH, shuffle=False)), jax.random.key(0)
     losses = [float(bits_per_value(run.model, batch["images"], key)) for batch in batches]
-    return float(np.average(losses, weights=[len(batch["index"]) for batch in batches]))
+    held_out = np.average(losses, weights=[len(batch["index"]) for batch in batches])
+    first, last = np.mean(meter.losses[:10]), np.mean(meter.losses[-50:])
+    _say(
+        console,
+        "Loss",
+        f"{first:.2f} at first, {last:.2f} at last, {held_out:.2f} held out (bits per colour value)",
+    )
+    rate, waiting = meter.images / meter.seconds, meter.waited / meter.seconds
+    _say(console, "Speed", f"{rate:.0f} images/s; {waiting:.1%} of the time went by waiting for data")
 
 
 def _rows(run: Run) -> dict[str, npt.NDArray[np.uint8]]:
@@ -187,16 +188,16 @@ def _rows(run: Run) -> dict[str, npt.NDArray[np.uint8]]:
     held_out = run.parts["val"].take(range(_COLUMNS))["images"]
     noise = jax.random.normal(jax.random.key(0), (_COLUMNS, LATENTS))
     rows = {
-        "photographs": run.parts["train"].take(augmented["index"])["images"],
-        "the same, as training sees them": augmented["images"],
-        "photographs that were held out": held_out,
-        "what the model makes of these": run.model.decode(run.model.encode(held_out)[0]),
-        "what it makes of noise": run.model.decode(noise),
+        "originals": run.parts["train"].take(augmented["index"])["images"],
+        "the same, augmented": augmented["images"],
+        "held out": held_out,
+        "these, reconstructed": run.model.decode(run.model.encode(held_out)[0]),
+        "samples from the prior": run.model.decode(noise),
     }
     modality = ImageModality(CONFIG, rngs=nnx.Rngs(0))
     return {caption: np.asarray(modality.postprocess(images[:_COLUMNS])) for caption, images in rows.items()}
 
 
 def _say(console: Console, what: str, text: str) -> None:
-    # Plain text: a path may have square brackets, and a file of the output needs no line breaks.
+    # No markup, since a path may have square brackets; no line breaks where the output is a file.
     console.print(f"{what:<8}  {text}", markup=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from artifex.data import DataLoader, create_data_loader
 from artifex.data.codecs.image import RandomResizedCrop
+from artifex.data.pipeline import Batch
 from artifex.generative_models.modalities import ImageModalityConfig, Subset, split_dataset
 from artifex.generative_models.modalities.image.augment import random_flip_horizontal
 from artifex.generative_models.modalities.image.datasets import ImageFolderDataset
@@ -31,7 +32,7 @@ Images: TypeAlias = Float[Array, "b height width 3"]
 
 CONFIG = ImageModalityConfig(height=64, width=64, augmentation=True)
 BATCH, LATENTS = 32, 32
-ADAM = optax.adam(1e-3)
+NADAM = optax.nadam(1.5e-3)
 
 
 def load(folder: Path, *, seed: int = 0) -> dict[str, Subset]:
@@ -102,7 +103,7 @@ class Meter:
     seconds: float = 0.0
     waited: float = 0.0
 
-    def watch(self, batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches, each when it is on the device; the time until then is waiting."""
         asked = time.perf_counter()
         for batch in batches:
@@ -140,7 +141,7 @@ def main(folder: Path, epochs: int, out: Path) -> None:
     """Trains from the last saved epoch, or the first, to the last."""
     parts, model, meter = load(folder), VAE(rngs=nnx.Rngs(0)), Meter()
     loader = create_data_loader(parts["train"], BATCH, drop_last=True)
-    optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
+    optimizer = nnx.Optimizer(model, NADAM, wrt=nnx.Param)
     if (out / "loader.json").exists():
         restore(out, model, optimizer, loader)
     with Progress(BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:

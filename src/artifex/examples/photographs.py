@@ -57,7 +57,7 @@ def cut_photographs(folder: Path, count: int) -> Iterator[int]:
         (folder / path.stem).mkdir(parents=True, exist_ok=True)
         photograph = _open(path)
         for part, file in missing.items():
-            _write(file, _cut(photograph, np.random.default_rng([number, part])))
+            _write(file, _cut(photograph, np.random.default_rng([PHOTOGRAPHS.index(path.name), part])))
             done += 1
             yield done
 

@@ -115,7 +115,9 @@ class BaseDataset(ABC):
 def check_rngs(rngs: Any) -> None:
     """Raises unless `rngs` gives keys by streams, as `flax.nnx.Rngs` does."""
     # Not `isinstance`: the streams of nnx.Rngs are attributes made on demand, which that does not see.
-    if isinstance(rngs, type) or not (callable(getattr(rngs, "sample", None)) and hasattr(rngs, "__contains__")):
+    if isinstance(rngs, type) or not (
+        callable(getattr(rngs, "sample", None)) and hasattr(rngs, "__contains__")
+    ):
         raise ConfigTypeError(f"`rngs` must be a flax.nnx.Rngs, e.g. nnx.Rngs(0), got {type(rngs).__name__}")
 
 
