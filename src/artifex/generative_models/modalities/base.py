@@ -16,13 +16,13 @@ from artifex.generative_models.core.configuration import BaseModalityConfig as B
 
 
 class RngStreams(Protocol):
-    """Named streams of keys: `flax.nnx.Rngs`, or anything else with these two methods."""
+    """Named streams of keys: `flax.nnx.Rngs`, or anything else with `sample()` and `in`.
+
+    `sample()` gives the next key of the stream `sample`, or of the default stream where there is none. It is
+    not declared here, since nnx makes its streams on demand, which no type checker sees; see `draw_key`.
+    """
 
     def __contains__(self, name: Any, /) -> bool: ...
-
-    def sample(self) -> Any:
-        """The next key of the stream `sample`, or of the default stream where there is none."""
-        ...
 
 
 @runtime_checkable
@@ -109,7 +109,13 @@ class BaseDataset(ABC):
 
     def next_key(self) -> Key[Array, ""]:
         """A key that was not given out before: of the stream `sample` if there is one, else the default."""
-        return self.rngs.sample()
+        return draw_key(self.rngs)
+
+
+def draw_key(rngs: Any) -> Key[Array, ""]:
+    """The next key of a stream, as `jax.random.key` makes it, also where the stream gives raw ones of uint32."""
+    key = rngs.sample()
+    return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
 
 
 def check_rngs(rngs: Any) -> None:

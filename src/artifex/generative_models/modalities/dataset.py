@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Array, Int32, Key, UInt32
@@ -24,7 +23,7 @@ from artifex.data.reader import Reader, SubsetReader
 from artifex.data.samples import MappedReader, Sample, reader_of
 from artifex.data.types import Arrays, ArraySpec, Indices, Spec, Split
 from artifex.generative_models.core.configuration import BaseModalityConfig
-from artifex.generative_models.modalities.base import BaseDataset, RngStreams
+from artifex.generative_models.modalities.base import BaseDataset, RngStreams, draw_key
 
 # A field of strings has a plural name in a batch and this one in a sample.
 SAMPLE_NAMES = {"paths": "path", "texts": "text"}
@@ -49,7 +48,7 @@ class RecordDataset(BaseDataset):
         root_key: Key[Array, ""] | None = None,
     ) -> None:
         super().__init__(config, split, rngs=rngs)
-        self.root_key = typed_key(rngs.sample()) if root_key is None else root_key
+        self.root_key = draw_key(rngs) if root_key is None else root_key
         self._walk_seed = sum(word << (32 * i) for i, word in enumerate(key_words(self.root_key)))
         self._lock = threading.Lock()
         self._given_out = 0
@@ -298,13 +297,6 @@ class MaterialisedReader:
 
     def fingerprint(self) -> Fingerprint:
         return self._dataset.reader().fingerprint()
-
-
-def typed_key(key: Any) -> Key[Array, ""]:
-    """A key as `jax.random.key` makes it, also from a raw one of uint32."""
-    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        return key
-    return jax.random.wrap_key_data(key)
 
 
 def key_words(key: Key[Array, ""]) -> tuple[int, int]:

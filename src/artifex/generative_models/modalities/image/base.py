@@ -12,8 +12,7 @@ from jaxtyping import Array, Float, Key, UInt8
 
 from artifex.data.checks import check_bool, check_choice
 from artifex.data.errors import ConfigTypeError, KeyRequiredError, RangeError, ShapeError
-from artifex.generative_models.modalities.base import BaseModalityImplementation, RngStreams
-from artifex.generative_models.modalities.dataset import typed_key
+from artifex.generative_models.modalities.base import BaseModalityImplementation, RngStreams, draw_key
 from artifex.generative_models.modalities.image import losses, transforms
 from artifex.generative_models.modalities.image.compose import compose, default_augmentation
 from artifex.generative_models.modalities.image.config import ImageModalityConfig as ImageModalityConfig
@@ -146,7 +145,7 @@ class ImageModality(BaseModalityImplementation):
         if isinstance(n_samples, bool) or not isinstance(n_samples, int) or n_samples < 1:
             raise ConfigTypeError(f"`n_samples` must be an integer > 0, got {n_samples!r}")
         shape = (n_samples, *self.config.shape)
-        images = sampler(typed_key(self.rngs.sample()) if key is None else key, shape)
+        images = sampler(draw_key(self.rngs) if key is None else key, shape)
         if images.shape != shape:
             raise ShapeError(f"`sampler` must return shape {shape}, got {images.shape}")
         return self.postprocess(images)
@@ -206,8 +205,8 @@ class ImageModality(BaseModalityImplementation):
                     "augmentation under `jax.jit` needs a key of its own: `process(images, key=key)`; or pass "
                     "`training=False`"
                 )
-            key = self.rngs.sample()
-        return jax.random.split(typed_key(key), count)
+            key = draw_key(self.rngs)
+        return jax.random.split(key, count)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
