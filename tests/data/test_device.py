@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from artifex.data.device import Crossing, batch_level, epoch_key
+from artifex.data.device import Crossing, batch_level, root_key
 from artifex.data.errors import ConfigTypeError, ShapeError
 from artifex.data.types import TEXT, ArraySpec
 
@@ -11,12 +11,16 @@ INDEX = np.array([4, 0, 7], np.int32)
 ARRAYS = {"x": np.array([[1, 2], [3, 4], [5, 6]], np.uint8), "y": np.array([0.5, 1.5, 2.5], np.float32)}
 
 
+def turns(turn, index):
+    return np.full(len(index), turn, np.uint32)
+
+
 def noise(key, sample):
     return {**sample, "noise": jax.random.uniform(key)}
 
 
 def test_arrays_cross_as_they_are_with_their_index():
-    batch = Crossing([], "float32", 0)(0, INDEX, ARRAYS)
+    batch = Crossing([], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)
     assert {name: str(a.dtype) for name, a in batch.items()} == {
         "x": "uint8",
         "y": "float32",
@@ -28,7 +32,7 @@ def test_arrays_cross_as_they_are_with_their_index():
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_floats_leave_as_asked(dtype):
-    batch = Crossing([], dtype, 0)(0, INDEX, ARRAYS)
+    batch = Crossing([], dtype, 0)(turns(0, INDEX), INDEX, ARRAYS)
     assert batch["y"].dtype == jnp.dtype(dtype) and batch["x"].dtype == jnp.uint8
 
 
@@ -39,24 +43,26 @@ def test_steps_see_one_sample_and_keys_of_their_own():
         seen.append({name: a.shape for name, a in sample.items()})
         return {**sample, "a": jax.random.uniform(key)}
 
-    batch = Crossing([step, noise], "float32", 0)(0, INDEX, ARRAYS)
+    batch = Crossing([step, noise], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)
     assert seen == [{"x": (2,), "y": (), "index": ()}], "compiled once, on one sample"
     assert len(set(batch["a"].tolist()) | set(batch["noise"].tolist())) == 6
 
 
 def test_the_key_is_the_record_s():
     run = Crossing([noise], "float32", 3)
-    whole = run(1, INDEX, ARRAYS)["noise"]
-    alone = run(1, INDEX[1:2], {n: a[1:2] for n, a in ARRAYS.items()})["noise"]
+    whole = run(turns(1, INDEX), INDEX, ARRAYS)["noise"]
+    alone = run(turns(1, INDEX[1:2]), INDEX[1:2], {n: a[1:2] for n, a in ARRAYS.items()})["noise"]
     assert whole[1] == alone[0], "whatever batch it comes in"
-    key = jax.random.fold_in(jax.random.fold_in(epoch_key(3, 1), 0), 0)
-    assert whole[1] == jax.random.uniform(key), "as the docstring says: record 0, step 0"
-    assert run(2, INDEX, ARRAYS)["noise"][1] != whole[1]
-    assert Crossing([noise], "float32", 4)(1, INDEX, ARRAYS)["noise"][1] != whole[1]
+    key = root_key(3)
+    for number in (1, 0, 0):
+        key = jax.random.fold_in(key, number)
+    assert whole[1] == jax.random.uniform(key), "as the docstring says: turn 1, record 0, step 0"
+    assert run(turns(2, INDEX), INDEX, ARRAYS)["noise"][1] != whole[1]
+    assert Crossing([noise], "float32", 4)(turns(1, INDEX), INDEX, ARRAYS)["noise"][1] != whole[1]
 
 
 def test_all_64_bits_of_a_seed_count():
-    keys = [jax.random.key_data(epoch_key(seed, 0)).tolist() for seed in (0, 1, 2**32, 2**32 + 1, 2**64 - 1)]
+    keys = [jax.random.key_data(root_key(seed)).tolist() for seed in (0, 1, 2**32, 2**32 + 1, 2**64 - 1)]
     assert len({tuple(key) for key in keys}) == 5
 
 
@@ -66,7 +72,7 @@ def test_a_batch_level_step_sees_the_batch():
         assert keys.shape == (3,)
         return {**batch, "y": jnp.full(3, batch["y"].mean())}
 
-    np.testing.assert_allclose(Crossing([mean], "float32", 0)(0, INDEX, ARRAYS)["y"], [1.5] * 3)
+    np.testing.assert_allclose(Crossing([mean], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)["y"], [1.5] * 3)
 
 
 def test_it_compiles_once_per_shape_not_per_epoch():
@@ -78,15 +84,15 @@ def test_it_compiles_once_per_shape_not_per_epoch():
 
     run = Crossing([step], "float32", 0)
     for epoch in range(5):
-        run(epoch, INDEX, ARRAYS)
+        run(turns(epoch, INDEX), INDEX, ARRAYS)
     assert len(traces) == 1
 
 
 def test_committed_where_a_device_is_named():
     device = jax.devices()[1]
-    batch = Crossing([noise], "float32", 0, device)(0, INDEX, ARRAYS)
+    batch = Crossing([noise], "float32", 0, device)(turns(0, INDEX), INDEX, ARRAYS)
     assert all(array.committed and array.devices() == {device} for array in batch.values())
-    assert not Crossing([], "float32", 0)(0, INDEX, ARRAYS)["x"].committed
+    assert not Crossing([], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)["x"].committed
 
 
 def test_the_spec_is_known_before_anything_is_read():
@@ -104,4 +110,4 @@ def test_steps_that_are_none():
     with pytest.raises(ConfigTypeError, match=r"a function of \(key, sample\), got 3"):
         Crossing([3], "float32", 0)
     with pytest.raises(ShapeError, match="must return a dict of arrays"):
-        Crossing([lambda key, sample: sample["x"]], "float32", 0)(0, INDEX, ARRAYS)
+        Crossing([lambda key, sample: sample["x"]], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)

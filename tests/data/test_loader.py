@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from artifex.data.errors import DecodeError
-from artifex.data.loader import HostBatches, Rows
+from artifex.data.loader import HostBatches
+from artifex.data.plan import Rows
 from artifex.data.types import TEXT, ArraySpec
 
 
@@ -32,7 +33,10 @@ class Slow:
 
 
 def rows(*batches):
-    return [Rows(0, step, np.array(batch)) for step, batch in enumerate(batches)]
+    return [
+        Rows(0, step, np.array(batch), np.zeros(len(batch), np.int64), len(batch))
+        for step, batch in enumerate(batches)
+    ]
 
 
 def threads():

@@ -134,7 +134,8 @@ def test_state_is_small_and_names_its_plan():
             "step": 0,
         }.items()
     )
-    assert state["plan"]["num_records"] == 1000 and state["plan"]["source"]["kind"] == "arrays"
+    assert state["plan"]["arrangement"]["num_records"] == 1000
+    assert state["plan"]["source"]["kind"] == "arrays"
 
 
 def test_state_follows_the_newest_iterator():
@@ -169,10 +170,10 @@ def test_leaving_an_epoch_early_goes_on_with_the_next():
     [
         ({"batch_size": 5}, "`batch_size` was 4 and is 5"),
         ({"seed": 1}, "`seed` was 0 and is 1"),
-        ({"shuffle": False}, "`shuffle` was True and is False"),
-        ({"drop_last": True}, "`drop_last` was False and is True"),
+        ({"shuffle": False}, "`arrangement.shuffle` was True and is False"),
+        ({"drop_last": True}, "`last` was 'short' and is 'drop'"),
         ({"dataset": {"x": np.ones((10, 2))}}, r"`source\.x` was 'float32\[10, 2\]"),
-        ({"dataset": {"x": np.zeros((11, 2))}}, "`num_records` was 10 and is 11"),
+        ({"dataset": {"x": np.zeros((11, 2))}}, "`arrangement.num_records` was 10 and is 11"),
     ],
 )
 def test_a_state_of_another_plan_is_refused(change, message):
@@ -382,6 +383,6 @@ def test_an_interrupt_ends_it_at_once():
 
 
 def test_it_says_what_it_is():
-    assert repr(DataLoader(Items(), 4, num_workers=2)) == (
+    assert repr(DataLoader(Items(), 4, num_workers=2, prefetch=2)) == (
         "DataLoader(10 records, batch_size=4, 3 batches an epoch, num_workers=2, prefetch=2)"
     )

@@ -4,11 +4,11 @@ from artifex.data.randomness import RecordRandom
 
 
 def draws(seed, epoch, record):
-    return RecordRandom(seed, epoch, np.array([record])).generator(0).random(4).tolist()
+    return RecordRandom(seed, np.array([epoch]), np.array([record])).generator(0).random(4).tolist()
 
 
 def test_a_record_has_its_own_numbers_wherever_it_stands():
-    whole = RecordRandom(1, 2, np.array([5, 9, 7]))
+    whole = RecordRandom(1, np.array([2, 2, 2]), np.array([5, 9, 7]))
     assert whole.generator(1).random(4).tolist() == draws(1, 2, 9)
     assert whole.rows(1, 3).generator(1).random(4).tolist() == draws(1, 2, 7)
     assert whole.generator(1).random(4).tolist() == draws(1, 2, 9), "asked for again, it starts over"

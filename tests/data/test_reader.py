@@ -49,8 +49,11 @@ def test_fields_of_a_record():
 
 
 def test_a_codec_gets_the_record_s_own_numbers():
-    alone = read(record_reader(), [2], RecordRandom(0, 0, np.array([2])))["twice"]
-    assert read(record_reader(), [1, 2], RecordRandom(0, 0, np.array([1, 2])))["twice"][1:] == alone
+    alone = read(record_reader(), [2], RecordRandom(0, np.zeros(1, np.int64), np.array([2])))["twice"]
+    assert (
+        read(record_reader(), [1, 2], RecordRandom(0, np.zeros(2, np.int64), np.array([1, 2])))["twice"][1:]
+        == alone
+    )
 
 
 def test_errors_name_record_and_file():

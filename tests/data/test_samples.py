@@ -136,8 +136,8 @@ def test_a_random_function_gets_the_record_s_own_generator():
         return {"r": np.float32(rng.random() if rng else -1)}
 
     reader = MappedReader(reader_of(ITEMS), function, random=True, version=None)
-    whole = read(reader, [0, 1, 2], RecordRandom(0, 0, np.array([0, 1, 2])))["r"]
-    assert read(reader, [1], RecordRandom(0, 0, np.array([1])))["r"] == [whole[1]]
+    whole = read(reader, [0, 1, 2], RecordRandom(0, np.zeros(3, np.int64), np.array([0, 1, 2])))["r"]
+    assert read(reader, [1], RecordRandom(0, np.zeros(1, np.int64), np.array([1])))["r"] == [whole[1]]
     assert len(set(whole)) == 3 and read(reader, [1])["r"] == [-1]
 
 

@@ -40,31 +40,34 @@ class BufferPool:
 
 class _FieldBuffers:
     def __init__(self, spec: ArraySpec, batch_size: int) -> None:
-        self._spec = spec
+        self._shape, self._dtype, self._is_text = spec.shape, spec.dtype, spec.is_text
         self._row_bytes = prod(spec.shape) * spec.dtype.itemsize
         self._bytes = batch_size * self._row_bytes
         self._memory: list[npt.NDArray[np.uint8]] = []
+        self._starts: list[int] = []
 
     def __len__(self) -> int:
         return len(self._memory)
 
     def take(self, rows: int) -> npt.NDArray[Any]:
-        shape = (rows, *self._spec.shape)
-        if self._spec.is_text:
+        shape = (rows, *self._shape)
+        if self._is_text:
             return np.full(shape, None, object)
         if self._bytes < _SMALL_BYTES:
-            return np.empty(shape, self._spec.dtype)
-        memory = self._idle()
-        start = -memory.ctypes.data % _ALIGNMENT
-        return memory[start : start + rows * self._row_bytes].view(self._spec.dtype).reshape(shape)
+            return np.empty(shape, self._dtype)
+        memory, start = self._idle()
+        return memory[start : start + rows * self._row_bytes].view(self._dtype).reshape(shape)
 
-    def _idle(self) -> npt.NDArray[np.uint8]:
+    def _idle(self) -> tuple[npt.NDArray[np.uint8], int]:
+        """A buffer that is free, and where in it an aligned address comes first."""
         for i in range(len(self._memory)):
             if sys.getrefcount(self._memory[i]) == _IDLE_REFERENCES:
-                return self._memory[i]
+                return self._memory[i], self._starts[i]
         # NumPy makes the owner of the memory the base of every view, so the owner's count tells all.
-        self._memory.append(np.empty(self._bytes + _ALIGNMENT, np.uint8))
-        return self._memory[-1]
+        memory = np.empty(self._bytes + _ALIGNMENT, np.uint8)
+        self._memory.append(memory)
+        self._starts.append(-memory.ctypes.data % _ALIGNMENT)
+        return memory, self._starts[-1]
 
 
 def _count_idle_references() -> int:

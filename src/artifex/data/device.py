@@ -4,7 +4,7 @@ All arrays of a batch enter that call as NumPy arrays, integers as integers: tra
 normalising and augmenting cost one dispatch together, not one each.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -43,7 +43,7 @@ def batch_level(step: StepT) -> StepT:
 class Crossing:
     """Takes host batches to the device and through `steps`, compiled once per batch shape.
 
-    Record i of epoch e gets the key fold_in(fold_in(key(seed), e), i), and step s of it
+    Record i gets in turn t the key fold_in(fold_in(root_key(seed), t), i), and step s of it
     fold_in(that, s): what a record becomes does not depend on the batch, host or step it comes with.
 
     Args:
@@ -51,21 +51,55 @@ class Crossing:
         dtype: what floats leave as: float32, bfloat16 or float16.
         seed: the loader's.
         device: where the batches are committed to; None leaves the placement to JAX.
+        placement: of a batch over the devices of all processes, instead of `device`.
     """
 
-    def __init__(self, steps: Sequence[Step], dtype: npt.DTypeLike, seed: int, device: Any = None) -> None:
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        dtype: npt.DTypeLike,
+        seed: int,
+        device: Any = None,
+        placement: "Placement | None" = None,
+    ) -> None:
         for step in steps:
             if not callable(step):
                 raise ConfigTypeError(f"a transform must be a function of (key, sample), got {step!r}")
-        self._seed, self._device = seed, device
-        self._prepare = partial(_prepare, tuple(steps), jnp.dtype(dtype).name)
-        self._run = _compiled(tuple(steps), jnp.dtype(dtype).name)
+        self._root, self._device, self._placement = root_words(seed), device, placement
+        self._steps, self._dtype = tuple(steps), jnp.dtype(dtype).name
+        out = None if placement is None else placement.sharding
+        self._run = _compiled(self._steps, self._dtype, out)
+        self._full = 0
 
-    def __call__(self, epoch: int, index: npt.NDArray[np.int32], arrays: dict[str, Any]) -> DeviceArrays:
-        """The batch on the device: what the steps make of `arrays`, and `index`."""
-        # As two words of NumPy, since a key array would leave the fast path of compiled calls.
-        inputs = (_epoch_words(self._seed, epoch), index, arrays)
-        return self._run(*(inputs if self._device is None else jax.device_put(inputs, self._device)))
+    def __call__(
+        self,
+        turns: npt.NDArray[np.uint32],
+        index: npt.NDArray[np.int32],
+        arrays: Mapping[str, Any],
+        table: DeviceArrays | None = None,
+    ) -> DeviceArrays:
+        """The batch on the device: what the steps make of `arrays`, and `index`.
+
+        With a `table` of all records, which is on the device already, the batch is gathered from it.
+        Where a batch is shorter than one before, it is filled up, and the result cut again: a whole
+        transform is not compiled anew for the end of an epoch.
+        """
+        size = len(index)
+        self._full = max(self._full, size)
+        missing = self._full - size if self._can_be_filled() else 0
+        inputs = {"turns": turns, "index": index, "arrays": dict(arrays)}
+        if missing:
+            inputs = jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[:1], missing, axis=0)]), inputs)
+        if self._placement is not None:
+            inputs = jax.tree.map(self._placement.to_global, inputs)
+        elif self._device is not None:
+            inputs = jax.device_put(inputs, self._device)
+        batch = self._run(self._root, inputs["turns"], inputs["index"], inputs["arrays"], table)
+        return {name: array[:size] for name, array in batch.items()} if missing else batch
+
+    def traced(self, turns: Array, index: Array, arrays: DeviceArrays, table: DeviceArrays) -> DeviceArrays:
+        """The same, inside of a function that is being compiled."""
+        return _prepare(self._steps, self._dtype, jnp.asarray(self._root), turns, index, arrays, table)
 
     def spec(self, host: Spec) -> Spec:
         """What one sample looks like on the device, given what it looks like on the host."""
@@ -74,30 +108,95 @@ class Crossing:
             for name, field in host.items()
             if not field.is_text
         }
-        index = jax.ShapeDtypeStruct((1,), jnp.int32)
-        result = jax.eval_shape(self._prepare, _epoch_words(self._seed, 0), index, batch)
+        run = partial(_prepare, self._steps, self._dtype)
+        turns, index = (jax.ShapeDtypeStruct((1,), dtype) for dtype in (jnp.uint32, jnp.int32))
+        result = jax.eval_shape(run, self._root, turns, index, batch, None)
         arrays = {name: ArraySpec(array.shape[1:], np.dtype(array.dtype)) for name, array in result.items()}
         return arrays | {name: field for name, field in host.items() if field.is_text}
 
+    def _can_be_filled(self) -> bool:
+        return self._placement is None and not any(_is_batch_level(step) for step in self._steps)
+
+
+class Placement:
+    """Where the rows of a global batch lie: over the devices of a mesh, and so over processes.
+
+    Args:
+        sharding: its first axis says how rows are split; over the mesh's other axes they are replicated.
+        batch_size: rows of the global batch.
+
+    Attributes:
+        local_rows: which rows of a global batch this process reads, ascending, int64.
+    """
+
+    def __init__(self, sharding: Any, batch_size: int) -> None:
+        if not isinstance(sharding, jax.sharding.NamedSharding):
+            raise ConfigTypeError(
+                f"`sharding` must be a jax.sharding.NamedSharding over a mesh, got {type(sharding).__name__}; for "
+                f"one device pass `device=`"
+            )
+        if any(axis is not None for axis in sharding.spec[1:]):
+            raise ShapeError(
+                f"`sharding` may split the rows of a batch alone, its first axis, got {sharding.spec}; what lies "
+                f"within a sample is the model's to split"
+            )
+        rows = jax.sharding.PartitionSpec(*sharding.spec[:1])
+        self.sharding = jax.sharding.NamedSharding(sharding.mesh, rows)
+        self._batch_size = batch_size
+        count = sharding.mesh.size // self._copies()
+        if batch_size % count:
+            raise ShapeError(
+                f"`batch_size` {batch_size} must be divisible by the {count} parts of {sharding}"
+            )
+        parts = [
+            part for part in self.sharding.addressable_devices_indices_map((batch_size,)).values() if part
+        ]
+        spans = {part[0].indices(batch_size)[:2] for part in parts}
+        self.local_rows = np.concatenate([np.arange(*span, dtype=np.int64) for span in sorted(spans)])
+        self._contiguous = len(self.local_rows) == self.local_rows[-1] - self.local_rows[0] + 1
+
+    def to_global(self, local: npt.NDArray[Any]) -> Array:
+        """A global array (batch_size, ...) of this process's rows of it, in the order of `local_rows`."""
+        shape = (self._batch_size, *local.shape[1:])
+        if self._contiguous:
+            return jax.make_array_from_process_local_data(self.sharding, local, shape)
+
+        def part(index: tuple[slice, ...] | None) -> npt.NDArray[Any]:
+            assert index is not None
+            start, stop, _ = index[0].indices(self._batch_size)
+            first = int(np.searchsorted(self.local_rows, start))
+            return local[first : first + stop - start]
+
+        return jax.make_array_from_callback(shape, self.sharding, part)
+
+    def _copies(self) -> int:
+        """On how many devices each row lies."""
+        axes = self.sharding.spec[0] if self.sharding.spec else None
+        names = () if axes is None else (axes,) if isinstance(axes, str) else axes
+        return self.sharding.mesh.size // int(np.prod([self.sharding.mesh.shape[name] for name in names]))
+
 
 @lru_cache(maxsize=64)  # datasets and loaders with equal steps share what was compiled
-def _compiled(steps: tuple[Step, ...], dtype: str) -> Callable[..., DeviceArrays]:
-    return jax.jit(partial(_prepare, steps, dtype))
+def _compiled(steps: tuple[Step, ...], dtype: str, sharding: Any) -> Callable[..., DeviceArrays]:
+    return jax.jit(partial(_prepare, steps, dtype), out_shardings=sharding)
 
 
 def _prepare(
     steps: tuple[Step, ...],
     dtype: str,
-    words: UInt32[Array, "2"],
+    root: UInt32[Array, "2"],
+    turns: UInt32[Array, " b"],
     index: Int32[Array, " b"],
     arrays: PyTree[Shaped[Array, "b ..."]],
+    table: PyTree[Shaped[Array, "n ..."]],
 ) -> DeviceArrays:
-    batch: DeviceArrays = {**arrays, "index": index}
-    key = jax.random.wrap_key_data(words, impl=_IMPL)
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
+    rows = {} if table is None else {name: array[index] for name, array in table.items()}
+    batch: DeviceArrays = {**arrays, **rows, "index": index}
+    key = jax.random.wrap_key_data(root, impl=_IMPL)
+    keys = jax.vmap(lambda turn, i: jax.random.fold_in(jax.random.fold_in(key, turn), i))(turns, index)
     for number, step in enumerate(steps):
         step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-        run = step if getattr(step, _BATCH_LEVEL, False) else jax.vmap(step)
+        run = step if _is_batch_level(step) else jax.vmap(step)
         batch = run(step_keys, batch)
         if not isinstance(batch, dict):
             raise ShapeError(f"{step!r} must return a dict of arrays, got {type(batch).__name__}")
@@ -109,12 +208,17 @@ def _cast(array: Array, dtype: str) -> Array:
     return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
-def epoch_key(seed: int, epoch: int) -> Key[Array, ""]:
-    """The key of an epoch. `seed` may have 64 bits; `jax.random.key` takes 32 where x64 is off."""
-    root = jax.random.key(np.uint32(seed & 0xFFFFFFFF), impl=_IMPL)
-    return jax.random.fold_in(jax.random.fold_in(root, np.uint32(seed >> 32)), np.uint32(epoch))
+def _is_batch_level(step: Step) -> bool:
+    return bool(getattr(step, _BATCH_LEVEL, False))
+
+
+def root_key(seed: int) -> Key[Array, ""]:
+    """The key of a loader. `seed` may have 64 bits; `jax.random.key` takes 32 where x64 is off."""
+    low = jax.random.key(np.uint32(seed & 0xFFFFFFFF), impl=_IMPL)
+    return jax.random.fold_in(low, np.uint32(seed >> 32))
 
 
 @lru_cache(maxsize=64)
-def _epoch_words(seed: int, epoch: int) -> npt.NDArray[np.uint32]:
-    return np.asarray(jax.random.key_data(epoch_key(seed, epoch)))
+def root_words(seed: int) -> npt.NDArray[np.uint32]:
+    """The same as NumPy's two words: a key array would leave the fast path of compiled calls."""
+    return np.asarray(jax.random.key_data(root_key(seed)))

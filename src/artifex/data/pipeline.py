@@ -1,37 +1,43 @@
 """The whole journey, put together: a dataset in, batches of device arrays out."""
 
 import os
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from enum import StrEnum
+from math import prod
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.checks import check_integer
-from artifex.data.device import Crossing, Step
+from artifex.data.checks import LARGEST_INT32, check_choice, check_integer
+from artifex.data.device import Crossing, Placement, Step
 from artifex.data.errors import ConfigError, ConfigTypeError, StateError
-from artifex.data.loader import HostBatch, HostBatches, Rows
-from artifex.data.plan import Order, Plan
-from artifex.data.randomness import RecordRandom
+from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
+from artifex.data.plan import LastBatch, Plan, Rows, arrange, last_batch
 from artifex.data.samples import reader_of
-from artifex.data.types import Indices, Spec
-
-Batch: TypeAlias = dict[str, Any]
-"""Field name -> `jax.Array` (b, ...), or a list of b strings."""
+from artifex.data.types import Spec
 
 STATE_VERSION = 1
-
-_MAX_INDEX = 2**31 - 1
-
-# Batches that are on the device, or on the way, before they are asked for.
-_DEVICE_AHEAD = 2
 
 # Record numbers are computed for several steps at a time: the fixed cost of NumPy's calls is spread.
 _RECORDS_AT_ONCE = 8192
 
 _FLOATS = ("float32", "bfloat16", "float16")
+
+_MOST_WORKERS = 16
+
+# What batches that are read ahead may take together, where the loader chooses how many: from 2 to 8.
+_READ_AHEAD_BYTES = 2**28
+
+
+class DataPlacement(StrEnum):
+    """Where the data of a loader are kept."""
+
+    HOST = "host"
+    """On the host: a batch crosses when it is due."""
+    DEVICE = "device"
+    """On the device, all of them, from the start: a batch is a gather there."""
 
 
 @runtime_checkable
@@ -64,6 +70,9 @@ class DataLoader:
     strings. The last batch of an epoch is shorter where the records do not divide, unless `drop_last`.
 
     Use `create_data_loader`, which says what the arguments mean.
+
+    Attributes:
+        plan: which records come in which batch.
     """
 
     def __init__(
@@ -74,29 +83,55 @@ class DataLoader:
         drop_last: bool = False,
         *,
         seed: int = 0,
-        num_workers: int | None = None,
-        prefetch: int = 2,
+        last: str | LastBatch | None = None,
+        keep: npt.ArrayLike | None = None,
+        sample_weights: npt.ArrayLike | None = None,
+        repeat: int = 1,
+        num_workers: int | str | None = None,
+        prefetch: int | str = "auto",
         transform: Step | Sequence[Step] | None = None,
         training: bool | None = None,
         dtype: npt.DTypeLike = "float32",
         device: Any = None,
+        sharding: Any = None,
+        placement: str | DataPlacement = DataPlacement.HOST,
     ) -> None:
         self._reader = reader = reader_of(dataset)
-        if len(reader) > _MAX_INDEX:
+        if len(reader) > LARGEST_INT32:
             raise ConfigError(
-                f"the dataset has {len(reader)} records; a loader numbers them in int32, so {_MAX_INDEX} at most"
+                f"the dataset has {len(reader)} records; a loader numbers them in int32, so {LARGEST_INT32} at most"
             )
-        for name, value in (("shuffle", shuffle), ("drop_last", drop_last)):
-            if not isinstance(value, bool):
-                raise ConfigTypeError(f"`{name}` must be True or False, got {value!r}")
-        order = Order(len(reader), batch_size, shuffle, drop_last, seed)
-        self.plan = Plan.of(reader.fingerprint(), order)
-        self._training = _training(dataset, training)
-        own = dataset.device_steps(training=self._training) if isinstance(dataset, Prepares) else ()
-        self._crossing = Crossing([*own, *_steps(transform)], _float_dtype(dtype), seed, device)
+        arrangement = arrange(
+            dataset,
+            len(reader),
+            shuffle=shuffle,
+            seed=seed,
+            keep=keep,
+            sample_weights=sample_weights,
+            repeat=repeat,
+        )
+        last = last_batch(last, drop_last)
+        self.plan = plan = Plan.of(reader.fingerprint(), arrangement, batch_size, last, seed)
+        training = isinstance(dataset, Prepares) and dataset.is_augmented and training is not False
+        own = dataset.device_steps(training=training) if isinstance(dataset, Prepares) else ()
+        over = _placement(sharding, device, plan)
+        self._crossing = Crossing([*own, *_steps(transform)], _float_dtype(dtype), seed, device, over)
         self._num_workers = worker_count(num_workers, reader.in_memory)
-        check_integer("prefetch", prefetch, 1, 1024)
-        self._prefetch = prefetch
+        self._prefetch = _prefetch_count(prefetch, reader.spec, batch_size)
+        if check_choice(DataPlacement, "placement", placement) is DataPlacement.DEVICE:
+            if over is not None:
+                raise ConfigError('`placement="device"` keeps all data on one device; leave `sharding` out')
+            self._feed = TableFeed(reader, self._crossing, plan, device=device)
+        else:
+            self._feed = HostFeed(
+                reader,
+                self._crossing,
+                plan,
+                training=training,
+                num_workers=self._num_workers,
+                prefetch=self._prefetch,
+                placement=over,
+            )
         self._position = _Position(0, 0)
         self._starts_at = self._position
 
@@ -105,9 +140,8 @@ class DataLoader:
         return self.plan.num_steps
 
     def __repr__(self) -> str:
-        order = self.plan.order
         return (
-            f"DataLoader({order.num_records} records, batch_size={order.batch_size}, "
+            f"DataLoader({self.plan.arrangement.size} records, batch_size={self.plan.batch_size}, "
             f"{len(self)} batches an epoch, num_workers={self._num_workers}, prefetch={self._prefetch})"
         )
 
@@ -118,9 +152,7 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the next epoch; after `restore`, of the rest of the restored one."""
-        position = _Position(self._starts_at.epoch, self._starts_at.step)
-        self._position, self._starts_at = position, _Position(position.epoch + 1, 0)
-        return self._epoch(position)
+        return self._epoch(self._next_epoch())
 
     def batch(self, step: int) -> Batch:
         """The batch of a step counted over all epochs (epoch * len(loader) + i), by itself.
@@ -128,14 +160,40 @@ class DataLoader:
         It is the one that iterating gives at that step, bit by bit. The iteration is not touched.
         """
         check_integer("step", step, 0, 2**62)
-        epoch, step = divmod(int(step), len(self))
-        with_workers = self._num_workers if self.plan.order.batch_size > 1 else 0
-        rows = self._rows(epoch, step, self.plan.order.rows(epoch, step))
-        host = self._host_batches(iter([rows]), num_workers=with_workers)
+        batches = self._feed.batches([self.plan.rows(int(step))])
         try:
-            return self._cross(next(host))
+            return next(batches)
         finally:
-            host.close()
+            batches.close()
+
+    def scan(self, step_fn: ScanStep, carry: Any) -> tuple[Any, Any]:
+        """Runs the next epoch in one compiled loop, for data that are on the device as a whole.
+
+        Args:
+            step_fn: `step_fn(carry, batch) -> (carry, output)`, as for `jax.lax.scan`; pure. It is compiled
+                once for all epochs that it is given to.
+            carry: what goes from step to step, e.g. parameters and the state of an optimizer.
+
+        Returns:
+            The last carry, and the outputs of all steps, stacked.
+
+        Raises:
+            ConfigError: the data are not on the device, or the batches of an epoch differ in size.
+        """
+        if not isinstance(self._feed, TableFeed):
+            raise ConfigError(
+                '`scan` needs the data on the device: make the loader with `placement="device"`'
+            )
+        if self.plan.last is LastBatch.SHORT and self.plan.arrangement.size % self.plan.batch_size:
+            raise ConfigError(
+                "`scan` needs batches of one size; make the loader with `drop_last=True`, or with `last='pad'` "
+                "or 'wrap'"
+            )
+        position = self._next_epoch()
+        rows = self.plan.block(position.epoch, position.step, len(self))
+        result = self._feed.scan(step_fn, carry, rows)
+        position.epoch, position.step = position.epoch + 1, 0
+        return result
 
     def state(self) -> dict[str, Any]:
         """Where the newest iterator stands: a dict for JSON, under 4 kB, to be saved with the model.
@@ -155,47 +213,30 @@ class DataLoader:
         self._position = _Position(epoch, step)
         self._starts_at = self._position
 
-    def _epoch(self, position: _Position) -> Iterator[Batch]:
-        epoch = position.epoch
-        host = self._host_batches(self._rows_from(epoch, position.step), num_workers=self._num_workers)
-        ahead: deque[Batch] = deque()
-        try:
-            for _ in range(position.step, len(self)):
-                if not ahead:
-                    ahead.append(self._cross(next(host)))
-                while len(ahead) < _DEVICE_AHEAD and host.is_ready():
-                    ahead.append(self._cross(next(host)))
-                self._advance(position)
-                yield ahead.popleft()
-        finally:
-            host.close()
+    def _next_epoch(self) -> _Position:
+        position = _Position(self._starts_at.epoch, self._starts_at.step)
+        self._position, self._starts_at = position, _Position(position.epoch + 1, 0)
+        return position
 
-    def _advance(self, position: _Position) -> None:
+    def _epoch(self, position: _Position) -> Iterator[Batch]:
+        batches = self._feed.batches(self._rows_from(position.epoch, position.step))
+        try:
+            # Without a name for the batch: it would live on while the next one is made.
+            for _ in range(position.step, len(self)):
+                yield self._handed_out(next(batches), position)
+        finally:
+            batches.close()
+
+    def _handed_out(self, batch: Batch, position: _Position) -> Batch:
         position.step += 1
         if position.step == len(self):
             position.epoch, position.step = position.epoch + 1, 0
+        return batch
 
     def _rows_from(self, epoch: int, first: int) -> Iterator[Rows]:
-        order = self.plan.order
-        at_once = max(1, _RECORDS_AT_ONCE // order.batch_size)
-        end = min(order.num_records, order.num_steps * order.batch_size)
-        for start in range(first, order.num_steps, at_once):
-            stop = min(end, (start + at_once) * order.batch_size)
-            numbers = order.slice(epoch, start * order.batch_size, stop)
-            for i in range(-(-len(numbers) // order.batch_size)):
-                yield self._rows(epoch, start + i, numbers[i * order.batch_size : (i + 1) * order.batch_size])
-
-    def _rows(self, epoch: int, step: int, index: Indices) -> Rows:
-        random = RecordRandom(self.plan.order.seed, epoch, index) if self._training else None
-        return Rows(epoch, step, index, random)
-
-    def _host_batches(self, rows: Iterator[Rows], *, num_workers: int) -> HostBatches:
-        size = min(self.plan.order.batch_size, self.plan.order.num_records)
-        return HostBatches(self._reader, rows, size, num_workers=num_workers, prefetch=self._prefetch)
-
-    def _cross(self, host: HostBatch) -> Batch:
-        arrays = self._crossing(host.rows.epoch, host.rows.index.astype(np.int32), host.arrays)
-        return {**arrays, **host.texts}
+        at_once = max(1, _RECORDS_AT_ONCE // self.plan.batch_size)
+        for start in range(first, len(self), at_once):
+            yield from self.plan.block(epoch, start, min(start + at_once, len(self)))
 
 
 def create_data_loader(
@@ -205,12 +246,18 @@ def create_data_loader(
     drop_last: bool = False,
     *,
     seed: int = 0,
-    num_workers: int | None = None,
-    prefetch: int = 2,
+    last: str | LastBatch | None = None,
+    keep: npt.ArrayLike | None = None,
+    sample_weights: npt.ArrayLike | None = None,
+    repeat: int = 1,
+    num_workers: int | str | None = None,
+    prefetch: int | str = "auto",
     transform: Step | Sequence[Step] | None = None,
     training: bool | None = None,
     dtype: npt.DTypeLike = "float32",
     device: Any = None,
+    sharding: Any = None,
+    placement: str | DataPlacement = DataPlacement.HOST,
 ) -> DataLoader:
     """A loader over all records of a dataset, which can be iterated once per epoch.
 
@@ -222,15 +269,26 @@ def create_data_loader(
         shuffle: a new order for every epoch, a function of (seed, epoch); False keeps the order of the data.
         drop_last: leaves out a last batch that is not full; otherwise it is shorter.
         seed: 0 to 2**64 - 1, for the order and for all that is random about a record.
-        num_workers: threads that read and decode; 0 reads when a batch is asked for; None chooses: 0 for data
-            in memory, else one for each core, 16 at most. The batches are the same for any number.
-        prefetch: batches that are read ahead, 1 or more.
+        last: what becomes of a last batch that is not full: "short", "drop", "pad" (filled up; `valid`, bool (b,),
+            says which rows are records) or "wrap" (filled up with the records that the epoch began with).
+        keep: a filter that was computed before: one boolean per record.
+        sample_weights: draws with replacement, with probabilities in proportion to these: one number per
+            record, 0 or more. An epoch has as many draws as there are records.
+        repeat: how many times the records come in an epoch, each time in another order, > 0.
+        num_workers: threads that read and decode; 0 reads when a batch is asked for; "auto" (or None) chooses: 0
+            for data in memory, else one for each core, 16 at most. The batches are the same for any number.
+        prefetch: batches that are read ahead, 1 or more; "auto" takes 2 to 8, 256 MiB of them at most.
         transform: one function `(key, sample) -> sample` or a list of them, run on the device after what the
             dataset does itself; pure, jit-safe and on one sample, unless marked with `batch_level`.
         training: False leaves augmentation out. It takes place only where the dataset's split is "train" and
             its config says `augmentation=True`, whatever stands here.
         dtype: what floats come as: float32, bfloat16 or float16.
         device: a `jax.Device` or sharding of one that batches are committed to; None leaves it to JAX.
+        sharding: a `jax.sharding.NamedSharding` whose first axis says how the rows of a batch are split over the
+            mesh. Batches are global arrays then, of all processes; each process reads its own rows alone, and
+            strings are those of its rows. `batch_size` is that of the global batch.
+        placement: "host", or "device" to keep all data on the device, where a batch is a gather; for data in
+            memory that fit there.
 
     Raises:
         ConfigError: an argument is out of range, or there are no records.
@@ -241,18 +299,19 @@ def create_data_loader(
         shuffle,
         drop_last,
         seed=seed,
+        last=last,
+        keep=keep,
+        sample_weights=sample_weights,
+        repeat=repeat,
         num_workers=num_workers,
         prefetch=prefetch,
         transform=transform,
         training=training,
         dtype=dtype,
         device=device,
+        sharding=sharding,
+        placement=placement,
     )
-
-
-def _training(dataset: Any, training: bool | None) -> bool:
-    augmented = isinstance(dataset, Prepares) and dataset.is_augmented
-    return augmented and training is not False
 
 
 def _steps(transform: Step | Sequence[Step] | None) -> Sequence[Step]:
@@ -268,12 +327,33 @@ def _float_dtype(dtype: npt.DTypeLike) -> npt.DTypeLike:
     return name
 
 
-def worker_count(num_workers: int | None, in_memory: bool) -> int:
-    """How many threads read, given what the user said (None: choose) and whether reading is a mere gather."""
-    if num_workers is None:
-        return 0 if in_memory else min(16, _cores())
+def worker_count(num_workers: int | str | None, in_memory: bool) -> int:
+    """How many threads read, given what the user said and whether reading is a mere gather."""
+    if num_workers is None or num_workers == "auto":
+        return 0 if in_memory else min(_MOST_WORKERS, _cores())
     check_integer("num_workers", num_workers, 0, 1024)
-    return num_workers
+    return int(num_workers)
+
+
+def _prefetch_count(prefetch: int | str, spec: Spec, batch_size: int) -> int:
+    if prefetch == "auto":
+        size = batch_size * sum(prod(f.shape) * f.dtype.itemsize for f in spec.values())
+        return max(2, min(8, _READ_AHEAD_BYTES // max(size, 1)))
+    check_integer("prefetch", prefetch, 1, 1024)
+    return int(prefetch)
+
+
+def _placement(sharding: Any, device: Any, plan: Plan) -> Placement | None:
+    if sharding is None:
+        return None
+    if device is not None:
+        raise ConfigError("`device` and `sharding` exclude each other; give one of the two")
+    if plan.last is LastBatch.SHORT and plan.arrangement.size % plan.batch_size:
+        raise ConfigError(
+            f"over several devices all batches must have one size, and {plan.arrangement.size} records leave a "
+            f"batch of {plan.arrangement.size % plan.batch_size}: pass `drop_last=True`, or `last='pad'` or 'wrap'"
+        )
+    return Placement(sharding, plan.batch_size)
 
 
 def _cores() -> int:

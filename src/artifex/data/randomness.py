@@ -1,8 +1,9 @@
 """The random numbers of a record, on the host.
 
-They belong to the record: a function of (seed, epoch, record number), whatever batch, step, thread or
-host it comes with. Philox is a counter-based generator (Salmon et al., "Parallel Random Numbers: As
-Easy as 1, 2, 3", 2011): its key is (seed, epoch), its counter starts at the record's own range.
+They belong to the record: a function of (seed, turn, record number), whatever batch, step, thread or
+host it comes with; the turn is the epoch, unless a record comes several times in one. Philox is a
+counter-based generator (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011): its key is
+(seed, turn), its counter starts at the record's own range.
 The device side folds the same three numbers into a `jax.random` key.
 """
 
@@ -19,21 +20,21 @@ class RecordRandom:
 
     Attributes:
         seed: the loader's.
-        epoch: counted from 0.
+        turns: of each row, int64 of shape (n,).
         index: the record number of each row, int64 of shape (n,).
     """
 
     seed: int
-    epoch: int
+    turns: Indices
     index: Indices
 
     def generator(self, row: int) -> np.random.Generator:
         """A fresh generator for the record in this row; the same one each time it is asked for."""
         # The lowest counter word is the draws' own: 2**64 of them before two records could meet.
         counter = np.array([0, self.index[row], 0, 0], np.uint64)
-        key = np.array([self.seed, self.epoch], np.uint64)
+        key = np.array([self.seed, self.turns[row]], np.uint64)
         return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
     def rows(self, start: int, stop: int) -> "RecordRandom":
         """The same for a part of the rows."""
-        return RecordRandom(self.seed, self.epoch, self.index[start:stop])
+        return RecordRandom(self.seed, self.turns[start:stop], self.index[start:stop])

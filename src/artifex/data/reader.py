@@ -121,10 +121,7 @@ class ArrayReader:
             raise ShapeError(f"arrays of one dataset must have the same length, got {lengths}")
         self._length = next(iter(lengths.values()))
         self._identity = identity or {}
-
-    @property
-    def spec(self) -> Spec:
-        return {name: ArraySpec(array.shape[1:], array.dtype) for name, array in self._arrays.items()}
+        self.spec: Spec = {n: ArraySpec(array.shape[1:], array.dtype) for n, array in self._arrays.items()}
 
     def __len__(self) -> int:
         return self._length
@@ -132,7 +129,7 @@ class ArrayReader:
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
         for name, array in self._arrays.items():
             # "clip" spares NumPy a buffered copy; the numbers come from a plan and are in range.
-            np.take(array, indices, axis=0, out=out[name], mode="clip")
+            array.take(indices, axis=0, out=out[name], mode="clip")
 
     def fingerprint(self) -> Fingerprint:
         return of_arrays(self._arrays) | self._identity

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from artifex.data import ArtifexError, ConfigError, DataLoader, create_data_loader
+from artifex.data.checks import check_integer
 from artifex.data.pipeline import Batch
-from artifex.data.plan.order import check_integer
 from artifex.examples.image_vae import (
     BATCH,
     CONFIG,

@@ -1,14 +1,11 @@
 from collections import Counter
 from itertools import permutations
-from math import ceil
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifex.data.errors import ConfigError, ConfigTypeError
-from artifex.data.plan import Order
 from artifex.data.plan.order import grid, permute
 
 
@@ -80,46 +77,6 @@ def test_epochs_and_seeds_differ_and_repeat():
 def test_it_is_the_same_for_ever():
     # Written down once: a release that changes these numbers breaks every saved state.
     np.testing.assert_array_equal(whole(10), GOLDEN)
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.integers(1, 300), st.integers(1, 40), st.booleans(), st.booleans())
-def test_batches_cover_an_epoch(size, batch_size, shuffle, drop_last):
-    if drop_last and size < batch_size:
-        with pytest.raises(ConfigError, match="drop_last=False"):
-            Order(size, batch_size, shuffle, drop_last)
-        return
-    order = Order(size, batch_size, shuffle, drop_last, seed=1)
-    batches = [order.rows(2, step) for step in range(order.num_steps)]
-    assert order.num_steps == (size // batch_size if drop_last else ceil(size / batch_size))
-    assert all(len(batch) == batch_size for batch in batches[:-1])
-    seen = np.concatenate(batches)
-    assert len(seen) == len(np.unique(seen)) == (order.num_steps * batch_size if drop_last else size)
-    if not shuffle:
-        np.testing.assert_array_equal(seen, np.arange(len(seen)))
-    np.testing.assert_array_equal(order.slice(2, 0, len(seen)), seen)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"num_records": 0, "batch_size": 1}, "`num_records` must be from 1"),
-        ({"num_records": 5, "batch_size": 0}, "`batch_size` must be from 1"),
-        ({"num_records": 5, "batch_size": 2.0}, "`batch_size` must be an integer"),
-        ({"num_records": 5, "batch_size": True}, "`batch_size` must be an integer"),
-        ({"num_records": 5, "batch_size": 2, "seed": -1}, "`seed` must be from 0"),
-        ({"num_records": 5, "batch_size": 2, "seed": 2**64}, "`seed` must be from 0"),
-    ],
-)
-def test_bad_settings_are_told(arguments, message):
-    with pytest.raises((ConfigError, ConfigTypeError), match=message):
-        Order(**arguments)
-
-
-@pytest.mark.parametrize("step", [-1, 3])
-def test_a_step_outside_of_the_epoch(step):
-    with pytest.raises(IndexError, match="an epoch of 3"):
-        Order(10, 4).rows(0, step)
 
 
 GOLDEN = [6, 8, 7, 9, 4, 3, 0, 2, 5, 1]

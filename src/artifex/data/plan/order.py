@@ -1,22 +1,19 @@
-"""Order: the record numbers of any step, without a list of all records.
+"""Order: a shuffle of any number of records, without a list of them.
 
 A shuffle is a *keyed bijection*: a function that maps 0..n-1 onto itself, one to one, in a way that
-depends on a key. So the records of any (seed, epoch, step) are computed by themselves, in time and
-memory that depend on the batch alone. Here it is a generalised Feistel network (Black and Rogaway,
+depends on a key. So the records at any places of any (seed, epoch) are computed by themselves, in
+time and memory that depend on their number alone. Here it is a generalised Feistel network (Black and Rogaway,
 "Ciphers with Arbitrary Finite Domains", 2002): a number is written as (left, right) on an a x b grid
 that is barely larger than n, each round adds a keyed hash of one half to the other, and a result
 outside 0..n-1 is sent through again ("cycle walking").
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import isqrt
 
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.checks import check_integer
-from artifex.data.errors import ConfigError
 from artifex.data.types import Indices
 
 MAX_RECORDS = 2**62
@@ -29,53 +26,6 @@ _ROUNDS = 12
 _U64 = npt.NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MASK = 2**64 - 1
-
-
-@dataclass(frozen=True)
-class Order:
-    """Record numbers as a pure function of (epoch, step).
-
-    Attributes:
-        num_records: how many records there are, > 0.
-        batch_size: records in a batch, > 0.
-        shuffle: whether each epoch has an order of its own, or that of the data.
-        drop_last: whether a last batch that is not full is left out.
-        seed: 0 to 2**64 - 1.
-    """
-
-    num_records: int
-    batch_size: int
-    shuffle: bool = True
-    drop_last: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_integer("num_records", self.num_records, 1, MAX_RECORDS)
-        check_integer("batch_size", self.batch_size, 1, MAX_RECORDS)
-        check_integer("seed", self.seed, 0, MAX_SEED)
-        if self.num_steps == 0:
-            raise ConfigError(
-                f"`batch_size` {self.batch_size} is more than the {self.num_records} records there are, so "
-                f"with `drop_last=True` an epoch has no batch; lower it or pass `drop_last=False`"
-            )
-
-    @property
-    def num_steps(self) -> int:
-        """Batches in an epoch."""
-        full, rest = divmod(self.num_records, self.batch_size)
-        return full if self.drop_last else full + bool(rest)
-
-    def rows(self, epoch: int, step: int) -> Indices:
-        """Record numbers of one batch: int64 of shape (batch_size,), shorter in a short last batch."""
-        if not 0 <= step < self.num_steps:
-            raise IndexError(f"step {step} of an epoch of {self.num_steps}")
-        start = step * self.batch_size
-        return self.slice(epoch, start, min(start + self.batch_size, self.num_records))
-
-    def slice(self, epoch: int, start: int, stop: int) -> Indices:
-        """Record numbers at the places `start` to `stop` of an epoch."""
-        places = np.arange(start, stop, dtype=np.int64)
-        return permute(places, self.num_records, self.seed, epoch) if self.shuffle else places
 
 
 def permute(places: Indices, size: int, seed: int, epoch: int) -> Indices:
@@ -126,6 +76,12 @@ def _mix(x: _U64, key: np.uint64) -> _U64:
     x *= np.uint64(0x94D049BB133111EB)
     x ^= x >> np.uint64(31)
     return x
+
+
+def mix_words(places: Indices, seed: int, epoch: int) -> _U64:
+    """64 random bits for each of `places`, a function of (seed, epoch, place)."""
+    first, second = _round_keys(seed, epoch)[:2]
+    return _mix(_mix(places.astype(np.uint64), first), second)
 
 
 @lru_cache(maxsize=64)

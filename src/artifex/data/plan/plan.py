@@ -4,65 +4,167 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from artifex.data.checks import check_integer
+from artifex.data.errors import ConfigError
 from artifex.data.fingerprint import Fingerprint
-from artifex.data.plan.order import Order
+from artifex.data.plan.arrangement import Arrangement, Places
+from artifex.data.plan.order import MAX_SEED
 from artifex.data.types import Indices
 
 # A description is at most this long as JSON; what would make it longer stands there as its hash.
-_LONGEST_SOURCE = 2500
+_LONGEST_DESCRIPTION = 2500
+
+
+class LastBatch(StrEnum):
+    """What becomes of the end of an epoch, where the records do not fill a batch."""
+
+    SHORT = "short"
+    """It is a shorter batch."""
+    DROP = "drop"
+    """It is left out."""
+    PAD = "pad"
+    """It is filled up with copies of its first record, and `valid` says which rows are real."""
+    WRAP = "wrap"
+    """It is filled up with the records that the epoch began with."""
+
+
+class Rows(NamedTuple):  # one is made for every batch, and a tuple is made quickest
+    """The rows of one batch.
+
+    Attributes:
+        epoch: counted from 0.
+        step: of the epoch, counted from 0.
+        numbers: record numbers, int64 (b,).
+        turns: with the record number what a record's random key follows from, int64 (b,).
+        num_valid: how many rows, from the first, are records; the others only fill the batch.
+    """
+
+    epoch: int
+    step: int
+    numbers: Indices
+    turns: Indices
+    num_valid: int
+
+    def part(self, rows: Indices) -> "Rows":
+        """Some of the rows, in the order given."""
+        valid = int((rows < self.num_valid).sum())
+        return Rows(self.epoch, self.step, self.numbers[rows], self.turns[rows], valid)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """An order over the records of a source.
+    """An arrangement of the records of a source, in batches. Two equal plans give the same stream.
 
     Attributes:
-        order: which record numbers come when.
-        source: the source's fingerprint, as JSON (a string, so that a plan can be hashed).
+        arrangement: which record stands at which place of which epoch.
+        batch_size: rows in a batch, > 0; over all hosts.
+        last: what becomes of the end of an epoch.
+        seed: for all that is random about a record, 0 to 2**64 - 1.
+        source: the source's fingerprint, as JSON.
     """
 
-    order: Order
-    source: str
+    arrangement: Arrangement
+    batch_size: int
+    last: LastBatch = LastBatch.SHORT
+    seed: int = 0
+    source: str = "{}"
+
+    def __post_init__(self) -> None:
+        check_integer("batch_size", self.batch_size, 1, 2**31 - 1)
+        check_integer("seed", self.seed, 0, MAX_SEED)
+        if self.num_steps == 0:
+            raise ConfigError(
+                f"`batch_size` {self.batch_size} is more than the {self.arrangement.size} records there are, so "
+                f"with `drop_last=True` an epoch has no batch; lower it or pass `drop_last=False`"
+            )
 
     @classmethod
-    def of(cls, fingerprint: Fingerprint, order: Order) -> "Plan":
+    def of(
+        cls, fingerprint: Fingerprint, arrangement: Arrangement, batch_size: int, last: LastBatch, seed: int
+    ) -> "Plan":
         """The plan for the records with this fingerprint."""
-        text = json.dumps(fingerprint, sort_keys=True)
-        if len(text) > _LONGEST_SOURCE:
-            text = json.dumps({"kind": fingerprint.get("kind"), "digest": _hash(text)})
-        return cls(order, text)
+        return cls(arrangement, batch_size, last, seed, json.dumps(fingerprint, sort_keys=True))
 
     @property
     def num_steps(self) -> int:
         """Batches in an epoch."""
-        return self.order.num_steps
+        full, rest = divmod(self.arrangement.size, self.batch_size)
+        return full if self.last is LastBatch.DROP else full + bool(rest)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """16 hexadecimal digits that two plans share only if they give the same stream."""
-        return _hash(json.dumps(self.describe(), sort_keys=True))
+        return _hash(json.dumps(self._full_description(), sort_keys=True))
 
-    def rows(self, step: int) -> Indices:
-        """Record numbers of a step, counted over all epochs."""
-        return self.order.rows(*divmod(step, self.num_steps))
+    def rows(self, step: int) -> Rows:
+        """The rows of a step, counted over all epochs."""
+        epoch, step = divmod(step, self.num_steps)
+        return self.block(epoch, step, step + 1)[0]
+
+    def block(self, epoch: int, first: int, stop: int) -> list[Rows]:
+        """The rows of the steps `first` to `stop` of an epoch, computed together."""
+        size = self.arrangement.size
+        end = min(stop * self.batch_size, size)
+        numbers, turns = self.arrangement.at(epoch, np.arange(first * self.batch_size, end, dtype=np.int64))
+        rows: list[Rows] = []
+        for i, step in enumerate(range(first, stop)):
+            here = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            rows.append(self._filled(epoch, step, (numbers[here], turns[here])))
+        return rows
 
     def describe(self) -> dict[str, Any]:
-        """The plan as a dict for JSON."""
-        order = self.order
+        """The plan as a dict for JSON, under 4 kB."""
+        description = self._full_description()
+        if len(json.dumps(description["source"])) > _LONGEST_DESCRIPTION:
+            source = description["source"]
+            description["source"] = {"kind": source.get("kind"), "digest": _hash(self.source)}
+        arrangement = description["arrangement"]
+        if len(json.dumps(arrangement)) > _LONGEST_DESCRIPTION // 2:
+            description["arrangement"] = {"digest": _hash(json.dumps(arrangement, sort_keys=True))}
+        return description
+
+    def difference(self, other: "Plan | Mapping[str, Any]") -> list[str]:
+        """What differs from another plan, or from its description, a line per field; empty if nothing does."""
+        return _differences("", self.describe(), other.describe() if isinstance(other, Plan) else other)
+
+    def _filled(self, epoch: int, step: int, places: Places) -> Rows:
+        numbers, turns = places
+        missing = self.batch_size - len(numbers)
+        if missing <= 0 or self.last in (LastBatch.SHORT, LastBatch.DROP):
+            return Rows(epoch, step, numbers, turns, len(numbers))
+        if self.last is LastBatch.PAD:
+            more = np.zeros(missing, np.int64)
+            return Rows(
+                epoch,
+                step,
+                np.concatenate([numbers, numbers[more]]),
+                np.concatenate([turns, turns[more]]),
+                len(numbers),
+            )
+        again = np.arange(missing, dtype=np.int64) % self.arrangement.size
+        more_numbers, more_turns = self.arrangement.at(epoch, again)
+        return Rows(
+            epoch,
+            step,
+            np.concatenate([numbers, more_numbers]),
+            np.concatenate([turns, more_turns]),
+            self.batch_size,
+        )
+
+    def _full_description(self) -> dict[str, Any]:
         return {
-            "seed": order.seed,
-            "batch_size": order.batch_size,
-            "shuffle": order.shuffle,
-            "drop_last": order.drop_last,
-            "num_records": order.num_records,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "last": self.last.value,
+            "arrangement": self.arrangement.describe(),
             "source": json.loads(self.source),
         }
-
-    def difference(self, other: Mapping[str, Any]) -> list[str]:
-        """What differs from another plan's description, a line per field; empty if nothing does."""
-        return _differences("", self.describe(), other)
 
 
 def _differences(path: str, ours: Any, theirs: Any) -> list[str]:

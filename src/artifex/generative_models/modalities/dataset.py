@@ -15,8 +15,9 @@ from artifex.data.checks import check_choice, check_integer
 from artifex.data.device import Crossing, Step
 from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.fingerprint import Fingerprint, digest
-from artifex.data.loader import HostBatches, Rows
+from artifex.data.loader import HostBatches
 from artifex.data.pipeline import Prepares, worker_count
+from artifex.data.plan import Rows
 from artifex.data.plan.order import permute
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import Reader, SubsetReader
@@ -158,12 +159,17 @@ class RecordDataset(BaseDataset):
     def _take(self, numbers: Indices) -> dict[str, Any]:
         reader = self.reader()
         workers = min(worker_count(None, reader.in_memory), len(numbers) - 1)
-        host = HostBatches(reader, iter([Rows(0, 0, numbers)]), len(numbers), num_workers=workers, prefetch=1)
+        turns = np.zeros_like(numbers)
+        rows = Rows(0, 0, numbers, turns, len(numbers))
+        host = HostBatches(reader, [rows], len(numbers), num_workers=workers, prefetch=1)
         try:
             batch = next(host)
         finally:
             host.close()
-        return {**self._device()(0, numbers.astype(np.int32), batch.arrays), **batch.texts}
+        return {
+            **self._device()(turns.astype(np.uint32), numbers.astype(np.int32), batch.arrays),
+            **batch.texts,
+        }
 
     def _samples(self, numbers: Indices) -> list[dict[str, Any]]:
         batch = self._take(numbers)

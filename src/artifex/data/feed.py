@@ -1,0 +1,180 @@
+"""Feeds: how the rows of a plan become batches on the device, from the host or from a table that is there already."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
+from math import prod
+from typing import Any, Protocol, TypeAlias
+
+import jax
+import numpy as np
+
+from artifex.data.device import Crossing, DeviceArrays, Placement
+from artifex.data.errors import ConfigError
+from artifex.data.loader import HostBatch, HostBatches
+from artifex.data.plan import LastBatch, Plan, Rows
+from artifex.data.reader import Reader
+
+Batch: TypeAlias = dict[str, Any]
+"""Field name -> `jax.Array` (b, ...), or a list of b strings."""
+
+ScanStep: TypeAlias = Callable[[Any, DeviceArrays], tuple[Any, Any]]
+"""`step(carry, batch) -> (carry, output)`, as for `jax.lax.scan`."""
+
+# Batches that are on the device, or on the way, before they are asked for.
+_DEVICE_AHEAD = 2
+
+
+_SMALL_BATCH_BYTES = 2**20
+
+
+class Feed(Protocol):
+    """Makes batches of rows."""
+
+    def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
+        """The batches, in that order, some of them made ahead. To be closed, as generators are."""
+        ...
+
+
+class HostFeed:
+    """Batches that are read on the host, by threads, and cross when they are due.
+
+    Args:
+        reader: what is read.
+        crossing: what takes a batch over.
+        plan: for the size of a batch, the seed, and the rule for its end.
+        training: whether the reader gets random numbers.
+        num_workers: threads; 0 reads when a batch is asked for.
+        prefetch: batches that are read ahead.
+        placement: which rows of a batch this process reads; None reads all.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        crossing: Crossing,
+        plan: Plan,
+        *,
+        training: bool,
+        num_workers: int,
+        prefetch: int,
+        placement: Placement | None,
+    ) -> None:
+        self._reader, self._crossing, self._plan, self._placement = reader, crossing, plan, placement
+        self._seed = plan.seed if training else None
+        self._num_workers, self._prefetch = num_workers, prefetch
+        self._is_quick = reader.in_memory and _is_worth_it(reader, plan)
+
+    def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
+        host = HostBatches(
+            self._reader,
+            (self._local(row) for row in rows),
+            self._plan.batch_size,
+            num_workers=self._num_workers,
+            prefetch=self._prefetch,
+            seed=self._seed,
+        )
+        ahead: deque[Batch] = deque()
+        try:
+            while True:
+                # A file's batch is taken over ahead only once it is there, so an error surfaces at its own
+                # batch, when all before it were handed out.
+                while not ahead or (len(ahead) < _DEVICE_AHEAD and (self._is_quick or host.is_ready())):
+                    if not self._cross_next(host, ahead):
+                        break
+                if not ahead:
+                    return
+                yield ahead.popleft()
+        finally:
+            host.close()
+
+    def _local(self, rows: Rows) -> Rows:
+        return rows if self._placement is None else rows.part(self._placement.local_rows)
+
+    def _cross_next(self, host: HostBatches, ahead: deque[Batch]) -> bool:
+        batch = next(host, None)
+        if batch is not None:
+            ahead.append(self._cross(batch))
+        return batch is not None
+
+    def _cross(self, host: HostBatch) -> Batch:
+        rows = host.rows
+        turns, index = rows.turns.astype(np.uint32), rows.numbers.astype(np.int32)
+        arrays = {**host.arrays, **_valid(self._plan, rows)}
+        return {**self._crossing(turns, index, arrays), **host.texts}
+
+
+def _is_worth_it(reader: Reader, plan: Plan) -> bool:
+    """Whether to fetch ahead what is in memory, which takes no waiting.
+
+    Not for large batches on the CPU back end: their results come from fresh pages of memory then, where
+    those of the batch before would have been used again, which costs more than the fetching.
+    """
+    size = plan.batch_size * sum(prod(field.shape) * field.dtype.itemsize for field in reader.spec.values())
+    return jax.default_backend() != "cpu" or size < _SMALL_BATCH_BYTES
+
+
+class TableFeed:
+    """Batches that are gathered from arrays of all records, which lie on the device.
+
+    Args:
+        reader: is read once, whole; strings are left out.
+        crossing: what prepares a batch.
+        plan: for the rule for the end of an epoch.
+        device: where the table is kept; None leaves it to JAX.
+
+    Raises:
+        ConfigError: the reader has strings or random parts, which a table cannot hold.
+    """
+
+    def __init__(self, reader: Reader, crossing: Crossing, plan: Plan, *, device: Any = None) -> None:
+        if not reader.in_memory:
+            raise ConfigError(
+                '`placement="device"` is for data in memory, and these are read from files; load them into an '
+                "array first"
+            )
+        texts = [name for name, field in reader.spec.items() if field.is_text]
+        if texts:
+            raise ConfigError(
+                f'`placement="device"` takes numbers only, and the data have strings: {", ".join(texts)}; drop '
+                f"them (e.g. with `map`)"
+            )
+        self._crossing, self._plan = crossing, plan
+        self._step_fn: ScanStep | None = None
+        self._compiled: Any = None
+        numbers = np.arange(len(reader), dtype=np.int64)
+        rows = Rows(0, 0, numbers, np.zeros_like(numbers), len(numbers))
+        host = HostBatches(reader, [rows], len(numbers), num_workers=0, prefetch=1)
+        self.table: DeviceArrays = jax.device_put(dict(next(host).arrays), device)
+
+    def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
+        for row in rows:
+            turns, index, arrays = self._inputs(row)
+            yield self._crossing(turns, index, arrays, self.table)
+
+    def scan(self, step_fn: ScanStep, carry: Any, rows: list[Rows]) -> tuple[Any, Any]:
+        """Runs `step_fn` over the batches of `rows`, all of one size, in one compiled loop."""
+        if step_fn is not self._step_fn:
+            self._step_fn, self._compiled = step_fn, jax.jit(partial(_scan, self._crossing, step_fn))
+        inputs = jax.tree.map(lambda *columns: np.stack(columns), *(self._inputs(row) for row in rows))
+        return self._compiled(carry, inputs, self.table)
+
+    def _inputs(self, rows: Rows) -> tuple[Any, Any, dict[str, Any]]:
+        return rows.turns.astype(np.uint32), rows.numbers.astype(np.int32), _valid(self._plan, rows)
+
+
+def _scan(
+    crossing: Crossing, step_fn: ScanStep, carry: Any, inputs: Any, table: DeviceArrays
+) -> tuple[Any, Any]:
+    def step(carry: Any, one: tuple[Any, Any, dict[str, Any]]) -> tuple[Any, Any]:
+        turns, index, arrays = one
+        return step_fn(carry, crossing.traced(turns, index, arrays, table))
+
+    return jax.lax.scan(step, carry, inputs)
+
+
+def _valid(plan: Plan, rows: Rows) -> dict[str, Any]:
+    """Which rows are records, where an end of an epoch is filled up with others."""
+    if plan.last is not LastBatch.PAD:
+        return {}
+    return {"valid": np.arange(len(rows.numbers)) < rows.num_valid}

@@ -1,0 +1,74 @@
+"""The arrangement that a loader's arguments ask for."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy.typing as npt
+
+from artifex.data.checks import check_bool, check_choice, check_integer
+from artifex.data.errors import ConfigError
+from artifex.data.plan.arrangement import Arrangement, Drawn, Kept, Listed, Repeated
+from artifex.data.plan.order import MAX_RECORDS
+from artifex.data.plan.plan import LastBatch
+
+
+@runtime_checkable
+class Arranged(Protocol):
+    """A dataset that says itself in what arrangement its records come, like a mixture."""
+
+    def arrangement(self, *, shuffle: bool, seed: int) -> Arrangement:
+        """The arrangement of its records."""
+        ...
+
+
+def arrange(
+    dataset: Any,
+    num_records: int,
+    *,
+    shuffle: bool,
+    seed: int,
+    keep: npt.ArrayLike | None,
+    sample_weights: npt.ArrayLike | None,
+    repeat: int,
+) -> Arrangement:
+    """Which record stands at which place, for the arguments of `create_data_loader`.
+
+    Raises:
+        ConfigError: two arguments exclude each other.
+    """
+    check_bool("shuffle", shuffle)
+    check_integer("repeat", repeat, 1, MAX_RECORDS)
+    if keep is not None and sample_weights is not None:
+        raise ConfigError(
+            "`keep` and `sample_weights` exclude each other: give what is left out the weight 0"
+        )
+    if isinstance(dataset, Arranged):
+        if keep is not None or sample_weights is not None:
+            raise ConfigError(
+                f"{type(dataset).__name__} arranges its records itself, so `keep` and `sample_weights` do not "
+                f"apply to it; filter or weight its parts"
+            )
+        arrangement = dataset.arrangement(shuffle=shuffle, seed=seed)
+    elif sample_weights is not None:
+        if not shuffle:
+            raise ConfigError("`sample_weights` draws at random; it needs `shuffle=True`")
+        arrangement = Drawn.of(sample_weights, num_records, places=num_records, seed=seed)
+    elif keep is not None:
+        arrangement = Kept.of(keep, num_records, shuffle=shuffle, seed=seed)
+    else:
+        arrangement = Listed(num_records, shuffle, seed)
+    return arrangement if repeat == 1 else Repeated(arrangement, repeat)
+
+
+def last_batch(last: str | LastBatch | None, drop_last: bool) -> LastBatch:
+    """What becomes of the end of an epoch, for the arguments `last` and `drop_last`.
+
+    Raises:
+        ConfigError: they contradict each other.
+    """
+    check_bool("drop_last", drop_last)
+    if last is None:
+        return LastBatch.DROP if drop_last else LastBatch.SHORT
+    kind = check_choice(LastBatch, "last", last)
+    if drop_last and kind is not LastBatch.DROP:
+        raise ConfigError(f"`drop_last=True` contradicts `last={kind.value!r}`; give one of the two")
+    return kind

@@ -1,0 +1,292 @@
+"""Arrangements: endless sequences of records, cut into epochs, of which any place can be asked for by itself.
+
+An arrangement is a frozen value with a `size` (places in an epoch) and `at(epoch, places)`, which gives for
+each place the record number and the *turn*: how often the arrangement came around to that record's list
+before. Turn and record number make a record's random key, so that a record that comes twice in an epoch is
+augmented in two ways. They nest: a mixture of a filtered and a repeated list is one more arrangement.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.checks import check_integer
+from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError
+from artifex.data.fingerprint import digest
+from artifex.data.plan.order import MAX_RECORDS, MAX_SEED, mix_words, permute
+from artifex.data.types import Indices
+
+Places = tuple[Indices, Indices]
+"""Record numbers and turns, int64 of shape (n,) each."""
+
+
+class Arrangement(Protocol):
+    """Which record stands at which place of which epoch."""
+
+    @property
+    def size(self) -> int:
+        """Places in an epoch, > 0."""
+        ...
+
+    def at(self, epoch: int, places: Indices) -> Places:
+        """What stands at `places` (0 to size - 1) of an epoch."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """All that it depends on, for JSON."""
+        ...
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Every record once per epoch: in an order of the epoch's own, or in that of the data.
+
+    Attributes:
+        num_records: how many there are, > 0.
+        shuffle: whether the epochs have orders of their own.
+        seed: 0 to 2**64 - 1.
+    """
+
+    num_records: int
+    shuffle: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("num_records", self.num_records, 1, MAX_RECORDS)
+        check_integer("seed", self.seed, 0, MAX_SEED)
+
+    @property
+    def size(self) -> int:
+        return self.num_records
+
+    def at(self, epoch: int, places: Indices) -> Places:
+        numbers = permute(places, self.num_records, self.seed, epoch) if self.shuffle else places
+        return numbers, np.full(len(places), epoch, np.int64)
+
+    def describe(self) -> dict[str, Any]:
+        return {"num_records": self.num_records, "shuffle": self.shuffle, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Some records only, those of a filter that was computed before, arranged as `inner` says.
+
+    Attributes:
+        numbers: the records that are kept, int64 (n,), ascending.
+        inner: an arrangement of 0 to n - 1.
+    """
+
+    numbers: Indices = field(repr=False, compare=False)
+    inner: Arrangement
+    identity: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", digest([np.ascontiguousarray(self.numbers, "<i8").tobytes()]))
+
+    @classmethod
+    def of(cls, mask: npt.ArrayLike, num_records: int, *, shuffle: bool, seed: int) -> "Kept":
+        """What a mask keeps: True for each of `num_records` records that stays.
+
+        Raises:
+            ShapeError: the mask is not one boolean per record.
+            ConfigError: it keeps nothing.
+        """
+        kept = np.asarray(mask)
+        if kept.dtype != np.bool_ or kept.shape != (num_records,):
+            raise ShapeError(
+                f"`keep` must be one boolean for each of the {num_records} records, got "
+                f"{kept.dtype}{list(kept.shape)}"
+            )
+        numbers = np.flatnonzero(kept).astype(np.int64)
+        if not len(numbers):
+            raise ConfigError("`keep` is False for every record: nothing would be left")
+        return cls(numbers, Listed(len(numbers), shuffle, seed))
+
+    @property
+    def size(self) -> int:
+        return self.inner.size
+
+    def at(self, epoch: int, places: Indices) -> Places:
+        numbers, turns = self.inner.at(epoch, places)
+        return self.numbers[numbers], turns
+
+    def describe(self) -> dict[str, Any]:
+        return {"kept": len(self.numbers), "digest": self.identity, "of": self.inner.describe()}
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Several epochs of another arrangement as one.
+
+    Attributes:
+        inner: what is repeated.
+        times: how many of its epochs make one, > 0.
+    """
+
+    inner: Arrangement
+    times: int
+
+    def __post_init__(self) -> None:
+        check_integer("repeat", self.times, 1, MAX_RECORDS // self.inner.size)
+
+    @property
+    def size(self) -> int:
+        return self.inner.size * self.times
+
+    def at(self, epoch: int, places: Indices) -> Places:
+        return at_running_places(self.inner, epoch * self.size + places)
+
+    def describe(self) -> dict[str, Any]:
+        return {"repeat": self.times, "of": self.inner.describe()}
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Several arrangements, interleaved in exact proportions; each goes through its own epochs in turn.
+
+    In any stretch of the stream, whatever its place and length, each part has its share of the records,
+    give or take less than one record for each level of the tree of two-way choices below. So a mixture is
+    as even over 10 batches as over an epoch, and each place is computed by itself.
+
+    Attributes:
+        parts: what is mixed.
+        weights: shares as whole numbers > 0; part i has weights[i] of every sum(weights) places.
+        offsets: what is added to the record numbers of each part.
+        places: in an epoch, > 0.
+    """
+
+    parts: tuple[Arrangement, ...]
+    weights: tuple[int, ...]
+    offsets: tuple[int, ...]
+    places: int
+
+    def __post_init__(self) -> None:
+        if not len(self.parts) == len(self.weights) == len(self.offsets) >= 1:
+            raise ConfigError(
+                f"`weights` must have one number for each of the {len(self.parts)} parts, got {len(self.weights)}"
+            )
+        for weight in self.weights:
+            check_integer("weights", weight, 1, 2**31 - 1)
+        check_integer("places", self.places, 1, MAX_RECORDS)
+
+    @property
+    def size(self) -> int:
+        return self.places
+
+    def at(self, epoch: int, places: Indices) -> Places:
+        numbers, turns = np.empty_like(places), np.empty_like(places)
+        running = epoch * self.places + places  # the parts' epochs do not start anew with ours
+        rows = np.arange(len(places))
+        rest = sum(self.weights)
+        for part, weight, offset in zip(self.parts, self.weights, self.offsets, strict=True):
+            # Of the first p places this part has floor(p * weight / rest); the others share what is left.
+            before, after = (_share(running + i, weight, rest) for i in (0, 1))
+            mine = after > before
+            numbers[rows[mine]], turns[rows[mine]] = at_running_places(part, before[mine])
+            numbers[rows[mine]] += offset
+            running, rows, rest = (running - before)[~mine], rows[~mine], rest - weight
+        return numbers, turns
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "weights": list(self.weights),
+            "places": self.places,
+            "parts": [part.describe() for part in self.parts],
+        }
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Records drawn with replacement, each with a probability in proportion to its weight.
+
+    Attributes:
+        cumulative: sums of the weights up to and with each record, divided by the whole: float64 (n,).
+        places: draws in an epoch, > 0.
+        seed: 0 to 2**64 - 1.
+    """
+
+    cumulative: npt.NDArray[np.float64] = field(repr=False, compare=False)
+    places: int
+    seed: int = 0
+    identity: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_integer("places", self.places, 1, MAX_RECORDS)
+        check_integer("seed", self.seed, 0, MAX_SEED)
+        object.__setattr__(self, "identity", digest([self.cumulative.astype("<f8").tobytes()]))
+
+    @classmethod
+    def of(cls, weights: npt.ArrayLike, num_records: int, *, places: int, seed: int) -> "Drawn":
+        """Draws by one weight per record, each 0 or more and not all 0.
+
+        Raises:
+            ShapeError: there is not one weight per record.
+            ConfigError: a weight is negative or no number, or all are 0.
+        """
+        given = np.asarray(weights, np.float64)
+        if given.shape != (num_records,):
+            raise ShapeError(
+                f"`weights` must be one number for each of the {num_records} records, got shape {given.shape}"
+            )
+        if not np.isfinite(given).all() or given.min() < 0 or given.sum() <= 0:
+            raise ConfigError("`weights` must be numbers of 0 or more, at least one of them greater")
+        cumulative = np.cumsum(given)
+        return cls(cumulative / cumulative[-1], places, seed)
+
+    @property
+    def size(self) -> int:
+        return self.places
+
+    def at(self, epoch: int, places: Indices) -> Places:
+        uniform = (mix_words(places, self.seed, epoch) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        numbers = np.searchsorted(self.cumulative, uniform, side="right").astype(np.int64)
+        # Each draw is a turn of its own, as far as turns go: they fill 32 bits of a key.
+        return numbers, (epoch * self.places + places) % (2**32)
+
+    def describe(self) -> dict[str, Any]:
+        return {"drawn": self.places, "seed": self.seed, "weights": self.identity}
+
+
+def at_running_places(arrangement: Arrangement, running: Indices) -> Places:
+    """What stands at places counted over all epochs of an arrangement, (n,), in any order."""
+    numbers, turns = np.empty_like(running), np.empty_like(running)
+    epochs, places = np.divmod(running, arrangement.size)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        numbers[here], turns[here] = arrangement.at(int(epoch), places[here])
+    return numbers, turns
+
+
+def whole_weights(weights: Sequence[float]) -> tuple[int, ...]:
+    """Weights as whole numbers in the same proportions, to one part in a million.
+
+    Raises:
+        ConfigError: a weight is not > 0, or a million times smaller than another.
+    """
+    if any(isinstance(w, bool) or not isinstance(w, (int, float, np.number)) for w in weights):
+        raise ConfigTypeError(f"`weights` must be numbers > 0, got {list(weights)!r}")
+    if not weights or not all(0 < w < float("inf") for w in weights):
+        raise ConfigError(f"`weights` must be numbers > 0, got {list(weights)!r}")
+    total = sum(weights)
+    shares = [Fraction(float(w) / float(total)).limit_denominator(1000) for w in weights]
+    if (
+        any(abs(float(s) - w / total) > 1e-9 for s, w in zip(shares, weights, strict=True))
+        or sum(shares) != 1
+    ):
+        shares = [Fraction(round(w / total * 10**6), 10**6) for w in weights]
+    if min(shares) == 0:
+        raise ConfigError(
+            f"`weights` must be within a factor of a million of each other, got {list(weights)!r}"
+        )
+    common = np.lcm.reduce([share.denominator for share in shares])
+    return tuple(int(share * int(common)) for share in shares)
+
+
+def _share(places: Indices, weight: int, whole: int) -> Indices:
+    """floor(places * weight / whole), without the overflow of the product."""
+    full, rest = np.divmod(places, whole)
+    return full * weight + rest * weight // whole

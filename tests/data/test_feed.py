@@ -1,0 +1,176 @@
+"""What a loader does on devices: meshes, tables, compiled epochs, and the end of an epoch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from artifex.data import batch_level, create_data_loader
+from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError
+
+DATA = {"x": np.arange(40, dtype=np.float32).reshape(20, 2), "y": np.arange(20)}
+
+
+def noise(key, sample):
+    return {**sample, "noise": jax.random.uniform(key)}
+
+
+def bits(loader):
+    return [{name: np.asarray(v).tobytes() for name, v in batch.items()} for batch in loader]
+
+
+def mesh(*shape):
+    names = ("data", "model")[: len(shape)]
+    return jax.sharding.Mesh(np.array(jax.devices()[: int(np.prod(shape))]).reshape(shape), names)
+
+
+def split(mesh, *axes):
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
+
+
+SHARDINGS = [
+    split(mesh(2), "data"),
+    split(mesh(1, 2), "data"),
+    split(mesh(2, 1), ("data", "model")),
+    split(mesh(2)),
+]
+
+
+@pytest.mark.parametrize("sharding", SHARDINGS, ids=str)
+def test_global_arrays_are_those_of_one_device(sharding):
+    loader = create_data_loader(DATA, 4, seed=1, transform=noise, sharding=sharding)
+    batch = loader.batch(0)
+    assert all(array.committed and len(array.sharding.device_set) == 2 for array in batch.values())
+    assert batch["x"].sharding.is_equivalent_to(sharding, batch["x"].ndim)
+    assert bits(loader) == bits(create_data_loader(DATA, 4, seed=1, transform=noise))
+
+
+def test_what_a_sharding_asks_for():
+    two = split(mesh(2), "data")
+    with pytest.raises(ConfigError, match="20 records leave a batch of 2: pass `drop_last=True`"):
+        create_data_loader(DATA, 6, sharding=two)
+    with pytest.raises(ShapeError, match="`batch_size` 5 must be divisible by the 2 parts"):
+        create_data_loader(DATA, 5, sharding=two)
+    with pytest.raises(ConfigTypeError, match="`sharding` must be a jax.sharding.NamedSharding"):
+        create_data_loader(DATA, 4, sharding=jax.devices()[0])
+    with pytest.raises(ShapeError, match="may split the rows of a batch alone"):
+        create_data_loader(DATA, 4, sharding=split(mesh(2), None, "data"))
+    with pytest.raises(ConfigError, match="exclude each other"):
+        create_data_loader(DATA, 4, sharding=two, device=jax.devices()[0])
+    assert len(bits(create_data_loader(DATA, 6, sharding=two, last="wrap"))) == 4
+
+
+@pytest.mark.parametrize("last", ["short", "drop", "pad", "wrap"])
+@pytest.mark.parametrize("where", [{}, {"placement": "device"}])
+def test_the_end_of_an_epoch(last, where):
+    batches = list(create_data_loader(DATA, 6, False, last=last, **where))
+    index = [b["index"].tolist() for b in batches]
+    assert index[:3] == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11], [12, 13, 14, 15, 16, 17]]
+    assert index[3:] == {"short": [[18, 19]], "drop": [], "pad": [[18, 19, 18, 18, 18, 18]]}.get(
+        last, [[18, 19, 0, 1, 2, 3]]
+    )
+    assert all(b["y"].tolist() == i for b, i in zip(batches, index, strict=True))
+    if last == "pad":
+        assert [b["valid"].tolist() for b in batches] == [[True] * 6] * 3 + [[True, True] + [False] * 4]
+    else:
+        assert "valid" not in batches[0]
+
+
+def test_a_short_last_batch_compiles_nothing_and_is_what_it_would_be():
+    traces = []
+
+    def traced(key, sample):
+        traces.append(1)
+        return noise(key, sample)
+
+    loader = create_data_loader(DATA, 6, transform=traced)
+    whole = list(loader)
+    assert len(traces) == 1 and whole[-1]["x"].shape == (2, 2)
+    alone = create_data_loader(DATA, 6, transform=traced).batch(3)
+    np.testing.assert_allclose(alone["noise"], whole[-1]["noise"], atol=1e-6)
+
+
+def test_what_mixes_samples_never_sees_rows_that_are_none():
+    @batch_level
+    def mean(keys, batch):
+        return {**batch, "mean": jnp.full(len(keys), batch["x"].mean())}
+
+    last = list(create_data_loader(DATA, 6, False, transform=mean))[-1]
+    np.testing.assert_allclose(last["mean"], [DATA["x"][18:].mean()] * 2)
+
+
+def test_a_table_on_the_device_gives_the_same_bits():
+    arguments = {"batch_size": 6, "seed": 2, "transform": noise}
+    one, two = (
+        create_data_loader(DATA, **arguments),
+        create_data_loader(DATA, **arguments, placement="device"),
+    )
+    assert [bits(one), bits(one)] == [bits(two), bits(two)]
+    assert bits([two.batch(5)]) == bits([one.batch(5)])
+    next(iter(one))
+    two.restore(one.state())
+    assert len(bits(two)) == 3
+
+
+def test_an_epoch_in_one_compiled_loop():
+    traces = []
+
+    def step(total, batch):
+        traces.append(1)
+        return total + batch["x"].sum(), batch["index"]
+
+    loader = create_data_loader(DATA, 5, seed=3, placement="device")
+    same = create_data_loader(DATA, 5, seed=3)
+    for epoch in range(3):
+        total, index = loader.scan(step, jnp.zeros(()))
+        assert np.asarray(index).tolist() == [b["index"].tolist() for b in same]
+        np.testing.assert_allclose(total, DATA["x"].sum())
+        assert (loader.state()["epoch"], loader.state()["step"]) == (epoch + 1, 0)
+    assert len(traces) == 1, "compiled once for all epochs"
+    same.batch(0)
+    loader.restore(loader.state() | {"epoch": 0, "step": 2})
+    assert loader.scan(step, jnp.zeros(()))[1].shape == (2, 5)
+
+
+def test_what_a_compiled_loop_asks_for():
+    def step(carry, batch):
+        return carry, None
+
+    with pytest.raises(ConfigError, match='make the loader with `placement="device"`'):
+        create_data_loader(DATA, 5).scan(step, 0)
+    with pytest.raises(ConfigError, match="`scan` needs batches of one size"):
+        create_data_loader(DATA, 6, placement="device").scan(step, 0)
+    create_data_loader(DATA, 6, last="pad", placement="device").scan(step, 0)
+
+
+def test_what_a_table_asks_for():
+    with pytest.raises(ConfigError, match="the data have strings: name"):
+        create_data_loader({**DATA, "name": np.array(["a"] * 20)}, 5, placement="device")
+    with pytest.raises(ConfigError, match="is for data in memory"):
+        create_data_loader([{"x": 1}] * 20, 5, placement="device")
+    with pytest.raises(ConfigError, match="leave `sharding` out"):
+        create_data_loader(DATA, 5, placement="device", sharding=split(mesh(1), "data"))
+    with pytest.raises(ValueError, match="unknown `placement` 'gpu'"):
+        create_data_loader(DATA, 5, placement="gpu")
+
+
+def test_filters_weights_and_repeats():
+    keep = np.arange(20) % 2 == 0
+    seen = [
+        int(i) for b in create_data_loader(DATA, 4, keep=keep, repeat=2, transform=noise) for i in b["index"]
+    ]
+    assert sorted(seen) == sorted(2 * list(range(0, 20, 2)))
+    draws = [
+        int(i) for b in create_data_loader(DATA, 4, sample_weights=keep.astype(float)) for i in b["index"]
+    ]
+    assert len(draws) == 20 and set(draws) <= set(range(0, 20, 2))
+    repeated = create_data_loader({"x": np.zeros(3)}, 3, repeat=2, transform=noise)
+    drawn = [x for b in repeated for x in b["noise"].tolist()]
+    assert len(set(drawn)) == 6, "each time a record comes it has other random numbers"
+
+
+@pytest.mark.parametrize("prefetch", ["auto", 3])
+@pytest.mark.parametrize("num_workers", ["auto", 0])
+def test_automatic_settings(prefetch, num_workers):
+    loader = create_data_loader(DATA, 4, prefetch=prefetch, num_workers=num_workers)
+    assert len(list(loader)) == 5
