@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,3 +114,32 @@ def test_steps_that_are_none():
         Crossing([3], "float32", 0)
     with pytest.raises(ShapeError, match="must return a dict of arrays"):
         Crossing([lambda key, sample: sample["x"]], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)
+
+
+def test_a_step_that_changes_the_number_of_rows_is_told():
+    half = batch_level(lambda keys, batch: {**batch, "x": batch["x"][:2]})
+    with pytest.raises(ShapeError, match=r"made `x` \(2, 2\) of a batch of 3"):
+        Crossing([half], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)
+
+
+def test_a_method_can_be_at_batch_level():
+    class Mixer:
+        def mix(self, keys, batch):
+            return {**batch, "n": jnp.full(len(keys), len(keys))}
+
+    mixed = Crossing([batch_level(Mixer().mix)], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)
+    assert mixed["n"].tolist() == [3, 3, 3]
+
+
+def test_a_transform_does_not_outlive_its_loader():
+    class Big:
+        def __call__(self, key, sample):
+            return sample
+
+    step = Big()
+    gone = weakref.ref(step)
+    crossing = Crossing([step], "float32", 0)
+    crossing(turns(0, INDEX), INDEX, ARRAYS)
+    del crossing, step
+    gc.collect()
+    assert gone() is None

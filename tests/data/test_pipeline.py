@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +51,7 @@ class Large:
         out["x"][...] = indices[:, None, None]
 
 
-def noise(key, sample):
+def noise(key, sample, scale=1.0):
     return {**sample, "noise": jax.random.uniform(key)}
 
 
@@ -209,11 +210,39 @@ def test_what_is_no_state_is_refused(state):
         create_data_loader(Items(), 4).restore(state)
 
 
-def test_workers_prefetch_and_transform_are_no_part_of_the_plan():
+def test_workers_and_prefetch_are_no_part_of_the_plan():
     state = create_data_loader(Items(), 4).state()
-    create_data_loader(Items(), 4, num_workers=3, prefetch=7, transform=noise, dtype="bfloat16").restore(
-        state
+    create_data_loader(Items(), 4, num_workers=3, prefetch=7).restore(state)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"transform": noise}, r"`source.prepared.steps` was \[\] and is \['noise'\]"),
+        ({"transform": partial(noise, scale=2.0)}, r"is \['noise\(scale=2.0\)'\]"),
+        ({"dtype": "bfloat16"}, "`source.prepared.dtype` was 'float32' and is 'bfloat16'"),
+    ],
+)
+def test_what_the_device_does_is_part_of_the_plan(change, message):
+    state = create_data_loader(Items(), 4).state()
+    with pytest.raises(StateError, match=message):
+        create_data_loader(Items(), 4, **change).restore(state)
+
+
+def test_integers_of_numpy_are_integers():
+    loader = create_data_loader(
+        Items(), np.int64(4), seed=np.int64(3), prefetch=np.int32(2), repeat=np.int8(1)
     )
+    json.dumps(loader.state())
+    assert bits([loader.batch(np.int64(1))]) == bits([create_data_loader(Items(), 4, seed=3).batch(1)])
+
+
+@pytest.mark.parametrize("name", ["index", "valid"])
+def test_the_loader_s_own_names_are_refused(name):
+    with pytest.raises(
+        ConfigError, match=f"the samples have a field '{name}', which is the loader's own name"
+    ):
+        create_data_loader({name: np.arange(4)}, 2)
 
 
 def test_any_step_by_itself():
@@ -289,6 +318,9 @@ def test_on_the_device_that_is_named():
     [
         ({"batch_size": 0}, ConfigError, "`batch_size` must be from 1"),
         ({"batch_size": 11, "drop_last": True}, ConfigError, "pass `drop_last=False`"),
+        ({"training": 0}, ConfigTypeError, "`training` must be True or False"),
+        ({"device": "cpu"}, ConfigTypeError, "`device` must be a jax.Device"),
+        ({"dtype": object()}, ConfigError, "`dtype` must be one of float32"),
         ({"shuffle": "yes"}, ConfigTypeError, "`shuffle` must be True or False"),
         ({"seed": -1}, ConfigError, "`seed` must be from 0"),
         ({"num_workers": -1}, ConfigError, "`num_workers` must be from 0"),
@@ -380,6 +412,48 @@ def test_an_interrupt_ends_it_at_once():
     finally:
         program.kill()
     assert program.returncode == 130 and errors == b""
+
+
+@pytest.mark.parametrize("reads", ["np.float32(i)", "jnp.float32(i) + 1"])
+def test_a_program_may_end_with_an_iterator_alive(reads):
+    code = f"""
+import jax.numpy as jnp, numpy as np
+from artifex.data import create_data_loader
+class Items:
+    def __len__(self): return 200
+    def __getitem__(self, i): return {{"x": {reads}}}
+it = iter(create_data_loader(Items(), 5, num_workers=4, prefetch=4)); next(it); next(it)
+"""
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_iterator_that_the_garbage_collector_finds_in_a_worker():
+    class Collects(Items):
+        def __getitem__(self, index):
+            gc.collect()
+            return super().__getitem__(index)
+
+    class Trainer:
+        pass
+
+    for _ in range(5):
+        trainer = Trainer()
+        trainer.me, trainer.batches = trainer, iter(create_data_loader(Collects(), 2, num_workers=2))
+        next(trainer.batches)
+        del trainer
+    assert len(list(create_data_loader(Collects(), 2, num_workers=2))) == 5
+
+
+def test_a_callable_that_cannot_be_hashed():
+    class Step:
+        __hash__ = None
+
+        def __call__(self, key, sample):
+            return sample
+
+    assert len(list(create_data_loader(Items(), 5, transform=Step()))) == 2
 
 
 def test_it_says_what_it_is():

@@ -6,6 +6,7 @@ import pytest
 from artifex.data.errors import ConfigError, DecodeError, ReadError, ShapeError
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import ArrayReader, NumberReader, RecordReader, SubsetReader, slots
+from artifex.data.samples import ItemReader
 from artifex.data.types import ArraySpec
 
 X = np.arange(5 * 2, dtype=np.uint8).reshape(5, 2)
@@ -141,3 +142,29 @@ def test_a_subset_tells_its_own_numbers():
 def test_it_can_be_sent_to_another_process(reader):
     copy = pickle.loads(pickle.dumps(reader))
     assert read(copy, [0, 2]) == read(reader, [0, 2]) and copy.fingerprint() == reader.fingerprint()
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i4", ">u2", ">i8", ">f8", "<f4"])
+def test_either_byte_order_gives_the_right_numbers(dtype):
+    values = np.arange(5).astype(dtype)
+    reader = ArrayReader({"x": values})
+    assert read(reader, [3, 1])["x"] == [3, 1] and reader.spec["x"].dtype.isnative
+
+
+def test_views_that_are_not_contiguous_are_not_copied_whole():
+    base = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
+    for view in (base.transpose(0, 2, 1), base[..., :2], base[::-1]):
+        assert read(ArrayReader({"x": view}), [4, 1])["x"] == view[[4, 1]].tolist()
+
+
+def test_bytes_are_no_strings():
+    with pytest.raises(ShapeError, match="`x` must be an array of numbers"):
+        ArrayReader({"x": np.array([b"a"])})
+
+
+def test_a_mismatch_in_a_subset_has_its_own_number():
+    reader = SubsetReader(
+        ItemReader([{"x": [1]}, {"x": [1]}, {"x": [1, 2]}]), 2, np.array([1, 2]).__getitem__, {}
+    )
+    with pytest.raises(ShapeError, match="record 1: `x` is"):
+        read(reader, [0, 1])

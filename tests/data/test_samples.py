@@ -39,9 +39,18 @@ def test_a_dict_of_arrays_is_a_dataset():
 def test_its_own_reader_comes_first():
     class Dataset(list):
         def reader(self):
-            return "its own"
+            return own
 
-    assert reader_of(Dataset(ITEMS)) == "its own"
+    own = ArrayReader({"x": [1]})
+    assert reader_of(Dataset(ITEMS)) is own
+
+
+@pytest.mark.parametrize(
+    "reader", [3, lambda self: "text", lambda self, path: None, property(lambda self: 3)]
+)
+def test_what_others_call_reader_is_let_be(reader):
+    dataset = type("Dataset", (list,), {"reader": reader})(ITEMS)
+    assert isinstance(reader_of(dataset), ItemReader)
 
 
 def test_what_can_only_be_iterated_is_read_once_and_it_is_said():
@@ -71,16 +80,19 @@ def test_what_is_no_dataset_is_told(dataset):
 
 
 def test_an_empty_dataset_is_told():
-    with pytest.raises(ConfigError, match="list is empty"):
+    with pytest.raises(ConfigError, match=r"the dataset \(list\) is empty"):
         reader_of([])
 
 
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ({"x": np.zeros(3)}, r"`x` of record 1 is float64\[3\], but record 0 has float32\[2\]"),
-        ({"x": np.zeros(2, np.int32)}, r"`x` of record 1 is int32\[2\], but record 0 has float32\[2\]"),
-        ({"x": np.zeros(2), "y": 1}, r"record 1 has the keys \['x', 'y'\], but record 0 has \['x'\]"),
+        ({"x": np.zeros(3)}, r"record 1: `x` is float64\[3\], but float32\[2\] in the first record"),
+        ({"x": np.zeros(2, np.int32)}, r"record 1: `x` is int32\[2\], but float32\[2\] in the first record"),
+        (
+            {"x": np.zeros(2), "y": 1},
+            r"record 1: it has the keys \['x', 'y'\], but the first record has \['x'\]",
+        ),
     ],
 )
 def test_samples_that_differ_are_told(second, message):
@@ -89,9 +101,9 @@ def test_samples_that_differ_are_told(second, message):
 
 
 def test_a_string_that_is_none_and_a_number_that_does_not_fit():
-    with pytest.raises(ShapeError, match="`a` of record 1 must be a string, got int"):
+    with pytest.raises(ShapeError, match="record 1: `a` must be a string, got int"):
         read(ItemReader([{"a": "x"}, {"a": 1}]), [1])
-    with pytest.raises(ShapeError, match="`a` of record 1 is int64"):
+    with pytest.raises(ShapeError, match="record 1: `a` has numbers that do not fit int32"):
         read(ItemReader([{"a": 1}, {"a": 2**40}]), [1])
     with pytest.raises(ShapeError, match="`a` must be an array, a number or a string, got dict"):
         spec_of({"a": {}})
@@ -147,7 +159,7 @@ def test_a_function_that_fails_or_changes_its_mind():
 
     with pytest.raises(TransformError, match="record 2: .*failed on this sample: IndexError"):
         read(MappedReader(reader_of(ITEMS), fails, random=False, version=None), [2])
-    with pytest.raises(ShapeError, match="`x` of record 3"):
+    with pytest.raises(ShapeError, match="record 3: `x` is"):
         read(
             MappedReader(reader_of(ITEMS), lambda s: {"x": np.zeros(s["n"])}, random=False, version=None), [3]
         )
@@ -155,8 +167,25 @@ def test_a_function_that_fails_or_changes_its_mind():
         MappedReader(reader_of(ITEMS), 3, random=False, version=None)
 
 
+def test_two_random_functions_are_independent():
+    def draw(name):
+        return lambda s, rng: {**s, name: np.float64(rng.random() if rng else 0)}
+
+    inner = MappedReader(reader_of(ITEMS), draw("a"), random=True, version=None)
+    outer = MappedReader(inner, draw("b"), random=True, version=None)
+    drawn = read(outer, [0, 1, 2], RecordRandom(0, np.zeros(3, np.int64), np.arange(3)))
+    assert len({*drawn["a"], *drawn["b"]}) == 6
+
+
 def test_the_version_of_a_function_is_in_the_fingerprint():
     one, two = (
         MappedReader(reader_of(ITEMS), lambda s: s, random=False, version=v).fingerprint() for v in ("1", "2")
     )
     assert one != two and one["of"] == reader_of(ITEMS).fingerprint()
+
+
+def test_wrong_versions_and_keys():
+    with pytest.raises(ConfigTypeError, match="`version` must be a string or None, got 3"):
+        MappedReader(reader_of(ITEMS), lambda s: s, random=False, version=3)
+    with pytest.raises(ShapeError, match="the keys of a sample must be strings, got 3"):
+        reader_of([{3: 1}])

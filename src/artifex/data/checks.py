@@ -13,8 +13,8 @@ E = TypeVar("E", bound=StrEnum)
 LARGEST_INT32 = 2**31 - 1
 
 
-def check_integer(name: str, value: Any, low: int, high: int) -> None:
-    """Raises unless `value` is an integer from `low` to `high`.
+def check_integer(name: str, value: Any, low: int, high: int) -> int:
+    """`value` as a Python int, if it is an integer from `low` to `high`.
 
     Raises:
         ConfigTypeError: it is no integer (True and 2.0 are none).
@@ -24,11 +24,12 @@ def check_integer(name: str, value: Any, low: int, high: int) -> None:
         raise ConfigTypeError(f"`{name}` must be an integer from {low} to {high}, got {value!r}")
     if not low <= value <= high:
         raise ConfigError(f"`{name}` must be from {low} to {high}, got {value}")
+    return int(value)
 
 
-def check_size(name: str, value: Any, *, largest: int = LARGEST_INT32) -> None:
-    """Raises unless `value` is an integer from 1 to `largest`."""
-    check_integer(name, value, 1, largest)
+def check_size(name: str, value: Any, *, largest: int = LARGEST_INT32) -> int:
+    """`value` as a Python int, if it is an integer from 1 to `largest`."""
+    return check_integer(name, value, 1, largest)
 
 
 def check_bool(name: str, value: Any) -> None:

@@ -5,8 +5,8 @@ normalising and augmenting cost one dispatch together, not one each.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
-from typing import Any, TypeAlias, TypeVar
+from functools import lru_cache, partial, update_wrapper
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,21 +23,39 @@ Step: TypeAlias = Callable[[Array, DeviceArrays], DeviceArrays]
 """`step(key, sample) -> sample`: a pure function of one sample, which is vmapped; or, decorated with
 `batch_level`, of `(keys, batch)`."""
 
-StepT = TypeVar("StepT", bound=Step)
-
 # One generator on all machines, whatever `jax_default_prng_impl` says: two words, the same numbers everywhere.
 _IMPL = "threefry2x32"
 
 _BATCH_LEVEL = "__artifex_batch_level__"
 
 
-def batch_level(step: StepT) -> StepT:
+def batch_level(step: Step) -> Step:
     """Marks a step that takes a whole batch: `step(keys, batch)`, with keys of shape (b,).
 
     For what mixes samples, like mixup. What it makes of a record depends on its batch.
     """
-    setattr(step, _BATCH_LEVEL, True)
-    return step
+
+    def whole_batch(keys: Array, batch: DeviceArrays) -> DeviceArrays:
+        return step(keys, batch)
+
+    update_wrapper(whole_batch, step)
+    setattr(whole_batch, _BATCH_LEVEL, True)
+    return whole_batch
+
+
+def describe_step(step: Callable[..., Any]) -> str:
+    """What a state says of a step: its name, and the plain values that it is bound to."""
+    if isinstance(step, partial):
+        bound = [*map(_plain, step.args), *(f"{name}={_plain(v)}" for name, v in step.keywords.items())]
+        return f"{describe_step(step.func)}({', '.join(bound)})"
+    described = getattr(step, "description", None)
+    return described if isinstance(described, str) else getattr(step, "__qualname__", type(step).__qualname__)
+
+
+def _plain(value: Any) -> str:
+    return (
+        repr(value) if isinstance(value, (str, int, float, bool, tuple, type(None))) else type(value).__name__
+    )
 
 
 class Crossing:
@@ -65,10 +83,14 @@ class Crossing:
         for step in steps:
             if not callable(step):
                 raise ConfigTypeError(f"a transform must be a function of (key, sample), got {step!r}")
+        if device is not None and not isinstance(device, (jax.Device, jax.sharding.Sharding)):
+            raise ConfigTypeError(f"`device` must be a jax.Device, e.g. jax.devices()[0], got {device!r}")
         self._root, self._device, self._placement = root_words(seed), device, placement
         self._steps, self._dtype = tuple(steps), jnp.dtype(dtype).name
         out = None if placement is None else placement.sharding
-        self._run = _compiled(self._steps, self._dtype, out)
+        # Steps that are known to hold nothing of the user's are compiled once for all datasets and loaders.
+        shared = all(getattr(step, "is_shared", False) for step in steps)
+        self._run = (_compiled if shared else _compile)(self._steps, self._dtype, out)
         self._full = 0
 
     def __call__(
@@ -176,9 +198,11 @@ class Placement:
         return self.sharding.mesh.size // int(np.prod([self.sharding.mesh.shape[name] for name in names]))
 
 
-@lru_cache(maxsize=64)  # datasets and loaders with equal steps share what was compiled
-def _compiled(steps: tuple[Step, ...], dtype: str, sharding: Any) -> Callable[..., DeviceArrays]:
+def _compile(steps: tuple[Step, ...], dtype: str, sharding: Any) -> Callable[..., DeviceArrays]:
     return jax.jit(partial(_prepare, steps, dtype), out_shardings=sharding)
+
+
+_compiled = lru_cache(maxsize=64)(_compile)
 
 
 def _prepare(
@@ -200,6 +224,12 @@ def _prepare(
         batch = run(step_keys, batch)
         if not isinstance(batch, dict):
             raise ShapeError(f"{step!r} must return a dict of arrays, got {type(batch).__name__}")
+        for name, array in batch.items():
+            if jnp.shape(array)[:1] != index.shape:
+                raise ShapeError(
+                    f"{step!r} made `{name}` {jnp.shape(array)} of a batch of {len(index)}: the first axis counts "
+                    f"the samples, and must stay"
+                )
     batch["index"] = index
     return {name: _cast(array, dtype) for name, array in batch.items()}
 

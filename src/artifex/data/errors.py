@@ -13,6 +13,7 @@
     - ReadError          (also OSError)                its bytes cannot be read
     - DecodeError        (also ValueError)             its bytes are not what its codec expects
     - TransformError     (also ValueError)             a user's function failed on it
+    - MismatchError      (also ShapeError)             it is not of the shape, dtype or keys of the first
 """
 
 from typing import Self
@@ -93,6 +94,10 @@ class DecodeError(RecordError, ValueError):
 
 class TransformError(RecordError, ValueError):
     """A user's function failed on a record."""
+
+
+class MismatchError(RecordError, ShapeError):
+    """A record is not of the shape, dtype or keys of the first."""
 
 
 def _restore(kind: type[RecordError], reason: str, path: str | None, record: int | None) -> RecordError:

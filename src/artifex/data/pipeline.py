@@ -10,11 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.checks import LARGEST_INT32, check_choice, check_integer
-from artifex.data.device import Crossing, Placement, Step
+from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer
+from artifex.data.device import Crossing, Placement, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError, StateError
 from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
 from artifex.data.plan import LastBatch, Plan, Rows, arrange, last_batch
+from artifex.data.plan.order import MAX_SEED
 from artifex.data.samples import reader_of
 from artifex.data.types import Spec
 
@@ -68,6 +69,7 @@ class DataLoader:
     Each `iter(loader)` is the next epoch, in an order of its own where `shuffle` is on. A batch is a dict:
     `jax.Array`s of shape (b, ...) by field name, `index` (b,) int32 with the record numbers, and lists of
     strings. The last batch of an epoch is shorter where the records do not divide, unless `drop_last`.
+    Several iterators may run side by side; each is for one thread.
 
     Use `create_data_loader`, which says what the arguments mean.
 
@@ -96,7 +98,10 @@ class DataLoader:
         sharding: Any = None,
         placement: str | DataPlacement = DataPlacement.HOST,
     ) -> None:
+        batch_size = check_integer("batch_size", batch_size, 1, LARGEST_INT32)
+        seed = check_integer("seed", seed, 0, MAX_SEED)
         self._reader = reader = reader_of(dataset)
+        _check_names(reader.spec)
         if len(reader) > LARGEST_INT32:
             raise ConfigError(
                 f"the dataset has {len(reader)} records; a loader numbers them in int32, so {LARGEST_INT32} at most"
@@ -110,12 +115,16 @@ class DataLoader:
             sample_weights=sample_weights,
             repeat=repeat,
         )
-        last = last_batch(last, drop_last)
-        self.plan = plan = Plan.of(reader.fingerprint(), arrangement, batch_size, last, seed)
+        if training is not None:
+            check_bool("training", training)
         training = isinstance(dataset, Prepares) and dataset.is_augmented and training is not False
         own = dataset.device_steps(training=training) if isinstance(dataset, Prepares) else ()
+        steps, dtype = [*own, *_steps(transform)], _float_dtype(dtype)
+        prepared = {"training": training, "dtype": dtype, "steps": [describe_step(step) for step in steps]}
+        fingerprint = {**reader.fingerprint(), "prepared": prepared}
+        self.plan = plan = Plan.of(fingerprint, arrangement, batch_size, last_batch(last, drop_last), seed)
         over = _placement(sharding, device, plan)
-        self._crossing = Crossing([*own, *_steps(transform)], _float_dtype(dtype), seed, device, over)
+        self._crossing = Crossing(steps, dtype, seed, device, over)
         self._num_workers = worker_count(num_workers, reader.in_memory)
         self._prefetch = _prefetch_count(prefetch, reader.spec, batch_size)
         if check_choice(DataPlacement, "placement", placement) is DataPlacement.DEVICE:
@@ -159,8 +168,8 @@ class DataLoader:
 
         It is the one that iterating gives at that step, bit by bit. The iteration is not touched.
         """
-        check_integer("step", step, 0, 2**62)
-        batches = self._feed.batches([self.plan.rows(int(step))])
+        step = check_integer("step", step, 0, len(self) * 2**32 - 1)
+        batches = self._feed.batches([self.plan.rows(step)])
         try:
             return next(batches)
         finally:
@@ -205,6 +214,9 @@ class DataLoader:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Makes the next iterator go on where `state` was taken: the rest of the stream is the same.
+
+        The data are recognised by names, sizes and samples of them, and functions by their names: a change
+        within a file of the same size is not seen, nor one within a function (`map` takes a `version`).
 
         Raises:
             StateError: the state is of another version or plan; the message names what differs.
@@ -320,11 +332,23 @@ def _steps(transform: Step | Sequence[Step] | None) -> Sequence[Step]:
     return transform if isinstance(transform, Sequence) else (transform,)
 
 
-def _float_dtype(dtype: npt.DTypeLike) -> npt.DTypeLike:
-    name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+def _float_dtype(dtype: npt.DTypeLike) -> str:
+    try:
+        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    except TypeError:
+        name = repr(dtype)
     if name not in _FLOATS:
         raise ConfigError(f"`dtype` must be one of {', '.join(_FLOATS)}, got {name!r}")
     return name
+
+
+def _check_names(spec: Spec) -> None:
+    for name in ("index", "valid"):
+        if name in spec:
+            raise ConfigError(
+                f"the samples have a field {name!r}, which is the loader's own name (for the record numbers, and for "
+                f"which rows are records); rename it, e.g. with `map`"
+            )
 
 
 def worker_count(num_workers: int | str | None, in_memory: bool) -> int:

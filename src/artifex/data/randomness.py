@@ -22,19 +22,25 @@ class RecordRandom:
         seed: the loader's.
         turns: of each row, int64 of shape (n,).
         index: the record number of each row, int64 of shape (n,).
+        consumer: who draws: two that are chained must not see the same numbers.
     """
 
     seed: int
     turns: Indices
     index: Indices
+    consumer: int = 0
 
     def generator(self, row: int) -> np.random.Generator:
         """A fresh generator for the record in this row; the same one each time it is asked for."""
         # The lowest counter word is the draws' own: 2**64 of them before two records could meet.
-        counter = np.array([0, self.index[row], 0, 0], np.uint64)
+        counter = np.array([0, self.index[row], self.consumer, 0], np.uint64)
         key = np.array([self.seed, self.turns[row]], np.uint64)
         return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
     def rows(self, start: int, stop: int) -> "RecordRandom":
         """The same for a part of the rows."""
-        return RecordRandom(self.seed, self.turns[start:stop], self.index[start:stop])
+        return RecordRandom(self.seed, self.turns[start:stop], self.index[start:stop], self.consumer)
+
+    def next_consumer(self) -> "RecordRandom":
+        """Other generators for the same records."""
+        return RecordRandom(self.seed, self.turns, self.index, self.consumer + 1)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.codecs import Codec
-from artifex.data.errors import ConfigError, RecordError, ShapeError
+from artifex.data.errors import ConfigError, MissingPackageError, RecordError, ShapeError
 from artifex.data.fingerprint import Fingerprint, of_arrays
 from artifex.data.randomness import RecordRandom
 from artifex.data.sources import BatchSource, Source
@@ -83,6 +83,9 @@ class RecordReader:
                     codec.decode(record[key], out[name][row, ...], rng=rng)
             except RecordError as error:
                 raise error.at(path=record.get("path"), record=int(number)) from error.__cause__
+            except MissingPackageError as error:
+                where = f"record {number}: {record['path']}" if "path" in record else f"record {number}"
+                raise MissingPackageError(f"{where}: {error}") from error
             for name, key in (*self.numbers.items(), *self.texts.items()):
                 out[name][row] = record[key]
 
@@ -128,8 +131,11 @@ class ArrayReader:
 
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
         for name, array in self._arrays.items():
-            # "clip" spares NumPy a buffered copy; the numbers come from a plan and are in range.
-            array.take(indices, axis=0, out=out[name], mode="clip")
+            if array.flags.c_contiguous:
+                # "clip" spares NumPy a buffered copy; the numbers come from a plan and are in range.
+                array.take(indices, axis=0, out=out[name], mode="clip")
+            else:  # `take` would copy the whole array first
+                out[name][...] = array[indices]
 
     def fingerprint(self) -> Fingerprint:
         return of_arrays(self._arrays) | self._identity
@@ -201,19 +207,17 @@ class SubsetReader:
 
 
 def narrow(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The 32-bit counterpart of a 64-bit dtype; any other as it is."""
+    """The 32-bit counterpart of a 64-bit dtype, any other as it is; in this machine's byte order."""
     return {"int64": np.dtype(np.int32), "uint64": np.dtype(np.uint32), "float64": np.dtype(np.float32)}.get(
-        dtype.name, dtype
+        dtype.name, dtype.newbyteorder("=")
     )
 
 
 def fits_dtype(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
     """Whether the array's own dtype is `dtype`, or narrows to it without losing a number."""
-    if array.dtype == dtype:
-        return True
     if narrow(array.dtype) != dtype:
         return False
-    if dtype.kind in "iu" and array.size:
+    if array.dtype.itemsize > dtype.itemsize and dtype.kind in "iu" and array.size:
         limits = np.iinfo(cast("Any", dtype))
         return bool(array.min() >= limits.min and array.max() <= limits.max)
     return True
@@ -222,7 +226,7 @@ def fits_dtype(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
 def _checked(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if array.ndim == 0 or len(array) == 0:
         raise ShapeError(f"`{name}` must have at least one row, got an array of shape {array.shape}")
-    if array.dtype.kind in "US":
+    if array.dtype.kind == "U":
         return array.astype(object)
     if array.dtype == object and not (array.ndim == 1 and all(isinstance(item, str) for item in array)):
         raise ShapeError(f"`{name}` must be an array of numbers or a list of strings, not of objects")

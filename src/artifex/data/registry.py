@@ -41,7 +41,7 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         self._find_plugins()
-        if name in self._items:
+        if isinstance(name, str) and name in self._items:
             return self._items[name]
         raise UnknownNameError(unknown(self._kind, name, self._items))
 

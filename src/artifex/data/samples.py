@@ -1,17 +1,25 @@
 """Users' own samples: dicts that some object gives one by one, or that a function makes of others."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import signature
 from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.errors import ConfigError, ConfigTypeError, RecordError, ShapeError, TransformError
+from artifex.data.errors import (
+    ConfigError,
+    ConfigTypeError,
+    MismatchError,
+    RecordError,
+    ShapeError,
+    TransformError,
+)
 from artifex.data.fingerprint import Fingerprint
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import ArrayReader, Reader, fits_dtype, narrow, slots
 from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Spec
+from artifex.data.warn import warn
 
 Sample: TypeAlias = dict[str, Any]
 """One sample on the host: arrays, numbers and strings by field."""
@@ -21,13 +29,6 @@ _LARGEST_COPY = 2**30
 
 class IteratedDatasetWarning(UserWarning):
     """A dataset without `__getitem__` was read into memory."""
-
-
-@runtime_checkable
-class HasReader(Protocol):
-    """A dataset that knows how to be read."""
-
-    def reader(self) -> Reader: ...
 
 
 @runtime_checkable
@@ -45,8 +46,8 @@ def reader_of(dataset: Any) -> Reader:
     Raises:
         ConfigTypeError: it offers none of them.
     """
-    if isinstance(dataset, HasReader) and not isinstance(dataset, type):
-        return dataset.reader()
+    if (own := _own_reader(dataset)) is not None:
+        return own
     if isinstance(dataset, Mapping):
         return ArrayReader(cast("Mapping[str, npt.ArrayLike]", dataset))
     if isinstance(dataset, HasItems) and not isinstance(dataset, (str, bytes, np.ndarray)):
@@ -73,6 +74,8 @@ class MappedReader:
     ) -> None:
         if not callable(function):
             raise ConfigTypeError(f"`function` must be callable, got {function!r}")
+        if version is not None and not isinstance(version, str):
+            raise ConfigTypeError(f"`version` must be a string or None, got {version!r}")
         self._reader, self._function, self._random, self._version = reader, function, random, version
         first = self._sample(0, self._rows(np.zeros(1, np.int64), None), 0, np.random.default_rng(0))
         self.spec: Spec = spec_of(first)
@@ -97,7 +100,7 @@ class MappedReader:
 
     def _rows(self, indices: Indices, random: RecordRandom | None) -> Arrays:
         rows = slots(self._reader.spec, len(indices))
-        self._reader.read_into(indices, rows, random)
+        self._reader.read_into(indices, rows, random.next_consumer() if random else None)
         return rows
 
     def _generator(self, random: RecordRandom | None, row: int) -> np.random.Generator | None:
@@ -109,7 +112,9 @@ class MappedReader:
             return self._function(sample, rng) if self._random else self._function(sample)
         except Exception as error:
             raise TransformError(
-                f"{self._function!r} failed on this sample: {type(error).__name__}: {error}", record=number
+                f"{self._function!r} failed on this sample: {type(error).__name__}: {error}",
+                path=next((sample[name] for name in ("paths", "path") if name in sample), None),
+                record=number,
             ) from error
 
 
@@ -124,7 +129,9 @@ class ItemReader:
     def __init__(self, items: HasItems) -> None:
         self._items = items
         if len(items) == 0:
-            raise ConfigError(f"{type(items).__name__} is empty: a loader needs at least one record")
+            raise ConfigError(
+                f"the dataset ({type(items).__name__}) is empty: a loader needs at least one record"
+            )
         self.spec: Spec = spec_of(self._sample(0))
 
     def __len__(self) -> int:
@@ -161,6 +168,9 @@ def spec_of(sample: Mapping[str, Any]) -> Spec:
         raise ShapeError(
             f"a sample must be a dict of arrays, numbers and strings, got {type(sample).__name__}"
         )
+    for name in sample:
+        if not isinstance(name, str):
+            raise ShapeError(f"the keys of a sample must be strings, got {name!r}")
     return {name: _field_spec(name, value) for name, value in sample.items()}
 
 
@@ -168,27 +178,47 @@ def write_sample(sample: Mapping[str, Any], out: Arrays, row: int, spec: Spec, n
     """Writes a sample into row `row` of `out`, after checking it against `spec`.
 
     Raises:
-        ShapeError: a key is missing or new, or a value has another shape or kind of dtype.
+        MismatchError: a key is missing or new, or a value has another shape or dtype, or does not fit it.
     """
     if sample.keys() != spec.keys():
-        raise ShapeError(
-            f"record {number} has the keys {sorted(sample)}, but record 0 has {sorted(spec)}; "
-            f"all samples of a dataset must have the same keys"
+        raise MismatchError(
+            f"it has the keys {sorted(map(str, sample))}, but the first record has {sorted(spec)}; all samples of "
+            f"a dataset must have the same keys",
+            record=number,
         )
     for name, field in spec.items():
         value = sample[name]
         if field.is_text:
             if not isinstance(value, str):
-                raise ShapeError(f"`{name}` of record {number} must be a string, got {type(value).__name__}")
+                raise MismatchError(f"`{name}` must be a string, got {type(value).__name__}", record=number)
             out[name][row] = value
             continue
         array = np.asarray(value)
-        if array.shape != field.shape or not fits_dtype(array, field.dtype):
-            raise ShapeError(
-                f"`{name}` of record {number} is {array.dtype}{list(array.shape)}, but record 0 has {field}; "
-                f"all samples must have one shape and dtype: resize, pad or crop them (e.g. with `map`)"
+        if array.shape != field.shape or narrow(array.dtype) != field.dtype:
+            raise MismatchError(
+                f"`{name}` is {array.dtype}{list(array.shape)}, but {field} in the first record; all samples must "
+                f"have one shape and dtype: resize, pad or crop them (e.g. with `map`)",
+                record=number,
+            )
+        if not fits_dtype(array, field.dtype):
+            raise MismatchError(
+                f"`{name}` has numbers that do not fit {field.dtype}, which is what JAX makes of 64-bit integers",
+                record=number,
             )
         out[name][row, ...] = array
+
+
+def _own_reader(dataset: Any) -> Reader | None:
+    """What a dataset's method `reader` gives, if that is a reader; others may call other things so."""
+    method = getattr(type(dataset), "reader", None)
+    if isinstance(dataset, type) or not callable(method):
+        return None
+    try:
+        signature(method).bind(dataset)
+    except (TypeError, ValueError):
+        return None
+    reader = dataset.reader()
+    return reader if isinstance(reader, Reader) else None
 
 
 def _read_all(dataset: Iterable[Any], *, largest: int = _LARGEST_COPY) -> list[Any]:
@@ -205,11 +235,10 @@ def _read_all(dataset: Iterable[Any], *, largest: int = _LARGEST_COPY) -> list[A
                 f"{type(dataset).__name__} has no `__getitem__`, so it would have to be read into memory, and "
                 f"its first {len(samples)} samples are more than {largest} bytes; add `__getitem__`"
             )
-    warnings.warn(
+    warn(
         f"{type(dataset).__name__} has no `__getitem__`: its {len(samples)} samples ({size} bytes) were read "
         f"into memory once; add `__getitem__` to have them read when they are needed",
         IteratedDatasetWarning,
-        stacklevel=6,
     )
     return samples
 

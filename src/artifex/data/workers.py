@@ -4,10 +4,13 @@ A pool of the standard library joins its threads when the interpreter exits, so 
 would hang the program. These are daemons: they end when the pool is closed, or with the program.
 """
 
+import atexit
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -30,9 +33,11 @@ class Workers:
             threading.Thread(target=_work, args=(self._tasks,), name=f"{name}-{i}", daemon=True)
             for i in range(count)
         ]
-        self._stop = weakref.finalize(self, _stop, self._tasks, count)
+        self._stop = weakref.finalize(self, _stop, self._tasks, self._threads)
+        _end_with_the_program()
         for thread in self._threads:
             thread.start()
+        _running.add(self)
 
     def __len__(self) -> int:
         return len(self._threads)
@@ -43,22 +48,38 @@ class Workers:
     def close(self) -> None:
         """Drops what has not begun, and waits a moment for what has.
 
-        A pool that nobody refers to any more does the same, without waiting.
+        So does a pool that nobody refers to any more, and every pool when the program ends: a thread that is
+        at work in a library while the interpreter is taken down may crash it.
         """
         self._stop()
-        deadline = time.monotonic() + _PATIENCE
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def _stop(tasks: "SimpleQueue[Task | None]", count: int) -> None:
+@cache  # once, and late: what was imported before, JAX above all, is taken down after the threads have ended
+def _end_with_the_program() -> None:
+    atexit.register(_stop_all)
+
+
+def _stop_all() -> None:
+    for workers in list(_running):
+        workers.close()
+
+
+_running: "weakref.WeakSet[Workers]" = weakref.WeakSet()
+
+
+def _stop(tasks: "SimpleQueue[Task | None]", threads: list[threading.Thread]) -> None:
     while True:
         try:
             tasks.get_nowait()
         except Empty:
             break
-    for _ in range(count):
+    for _ in threads:
         tasks.put(None)
+    deadline = time.monotonic() + _PATIENCE
+    for thread in threads:
+        # The garbage collector may run this in one of the threads themselves.
+        if thread is not threading.current_thread() and not sys.is_finalizing():
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _work(tasks: "SimpleQueue[Task | None]") -> None:

@@ -112,7 +112,7 @@ def digests(batches: Iterable[Batch]) -> Iterator[str]:
 
 def _cut(folder: Path, count: int, console: Console) -> None:
     columns = TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Cutting photographs", total=count)
         for done in cut_photographs(folder, count):
             bar.update(task, completed=done)

@@ -145,11 +145,11 @@ def main(folder: Path, epochs: int, out: Path) -> None:
     if (out / "loader.json").exists():
         restore(out, model, optimizer, loader)
     with Progress(BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
-        task = bar.add_task("", total=epochs, completed=loader.state()["epoch"])
+        task = bar.add_task("", total=(epochs - loader.state()["epoch"]) * len(loader))
         while loader.state()["epoch"] < epochs:
             for batch in meter.watch(loader):
                 meter.losses.append(float(train_step(model, optimizer, batch["images"])))
-                bar.update(task, advance=1 / len(loader), description=str(meter))
+                bar.update(task, advance=1, description=str(meter))
             save(out, model, optimizer, loader)
         key, val = jax.random.key(0), create_data_loader(parts["val"], BATCH, shuffle=False)
         loss = np.mean([bits_per_value(model, batch["images"], key) for batch in val])

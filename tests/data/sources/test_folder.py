@@ -111,7 +111,7 @@ def test_what_is_no_file_is_left_out_and_told_once(tmp_path):
     finally:
         os.chdir(here)
         server.close()
-    with pytest.warns(SkippedFilesWarning, match="no regular file") as told:
+    with pytest.warns(SkippedFilesWarning, match="left out, since they cannot be read") as told:
         source = FolderSource(tmp_path, PNG)
     assert len(told) == 1
     assert source.names == ["a/good.png"]

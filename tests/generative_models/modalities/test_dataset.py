@@ -51,6 +51,9 @@ def test_only_the_train_part_is_augmented(dataset):
     ("fractions", "error", "message"),
     [
         ({"train": 0.9, "val": 0.2}, ConfigError, "add up to 1"),
+        ({"train": 0.5, "TRAIN": 0.5}, ConfigError, "names a split twice"),
+        ({"train": float("nan"), "val": 0.5}, ConfigError, "each be > 0"),
+        ([0.5, 0.5], ConfigTypeError, "`fractions` must be a mapping"),
         ({"train": 1.1, "val": -0.1}, ConfigError, "each be > 0"),
         ({}, ConfigError, "add up to 1"),
         ({"train": 0.99, "val": 0.01}, ConfigError, "leave no record of 20 for 'val'"),
@@ -119,3 +122,9 @@ def test_get_batch_walks_on_into_the_next_epoch_and_is_shuffled(dataset):
     seen = [i for _ in range(8) for i in dataset.get_batch(5)["index"].tolist()]
     assert sorted(seen[:20]) == sorted(seen[20:]) == list(range(20)) and seen[:20] != seen[20:]
     assert len(dataset.get_batch(50)["index"]) == 50, "more than there are goes around"
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 2**64])
+def test_a_seed_that_is_none(dataset, seed):
+    with pytest.raises((ConfigError, ConfigTypeError), match="`seed` must be"):
+        split_dataset(dataset, {"train": 0.5, "val": 0.5}, seed=seed)

@@ -71,3 +71,18 @@ def test_entry_points_of_other_packages_are_found_on_the_first_look_up(monkeypat
     assert asked == []
     assert list_modalities() == ["image", "plugin"] and get_modality("plugin") is ImageModality
     assert asked == ["artifex.modalities"]
+
+
+def test_a_broken_plugin_takes_nothing_else_away(monkeypatch):
+    entries = [
+        EntryPoint("broken", "no_such_package:Thing", registry.ENTRY_POINTS),
+        EntryPoint("good", "artifex.generative_models.modalities:ImageModality", registry.ENTRY_POINTS),
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    monkeypatch.setattr(registry, "_MODALITIES", Registry("modality", discover=registry._discover))
+    register_modality("image", ImageModality)
+    with pytest.warns(registry.PluginWarning, match="'broken' of another package .*ModuleNotFoundError"):
+        assert get_modality("image") is ImageModality
+    assert get_modality("good") is ImageModality
+    with pytest.raises(UnknownNameError):
+        get_modality(["image"])

@@ -5,6 +5,8 @@ is applied). Any value that is no such file, or is damaged, is a DecodeError and
 """
 
 import math
+import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -45,6 +47,11 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 """Suffixes of the files that `ImageCodec` reads, in lower case."""
 
+# A picture of more pixels than this waits until no other such picture is being decoded: whole and converted, one
+# of 64 million takes up to 0.9 GB, and threads would take as many times that.
+_LARGE_PIXELS = 2**24
+_one_large_picture = threading.Lock()
+
 # A photograph is decoded at 1/d where the part of it is at least this times d larger than the slot. Then the
 # mean difference to full decoding is about 1 grey level of 255; sharper filters show more of it.
 _MARGIN = {"bilinear": 1.3, "bicubic": 2.0, "lanczos": 2.5, "nearest": math.inf}
@@ -64,7 +71,8 @@ class ImageCodec:
     """Decodes image files to uint8 `(height, width, channels)`.
 
     Grey is luma by ITU-R BT.601. 16-bit values v become round(v * 255 / 65535). Of several frames or pages
-    it is the first. Colour profiles are not applied. Damaged JPEG scans that Pillow lets pass are refused.
+    it is the first. Colour profiles are not applied. Damaged JPEG scans that Pillow lets pass are refused;
+    damage that a format cannot detect (flipped bits in the pixels of a BMP) is not found.
 
     Attributes:
         height: of the slot, in pixels.
@@ -133,19 +141,26 @@ class ImageCodec:
         from artifex.data.codecs import jpeg, raster
 
         photo = jpeg.read_header(data) if data[:3] == b"\xff\xd8\xff" else None
-        if photo is not None:
-            self.limits.check(photo.size)
-            window = self._window(turned(photo.size, photo.orientation), rng)
-            return self._decode_photo(data, photo, window, out)
-        image, orientation = raster.load(data, self.limits)
-        window = self._window(turned(image.size, orientation), rng)
-        box = stored_box(window.box, image.size, orientation)
-        if window.alone:
-            image = image.crop(box)
-            box = (0.0, 0.0, float(image.size[0]), float(image.size[1]))
-        image = raster.with_channels(image, self.channels, self.fill)
-        pixels = raster.resized(image, box, turned(window.size, orientation), self.resample)
-        return paste(upright(pixels, orientation), out, window, self.fill)
+        with ExitStack() as stack:
+
+            def begin(size: Size) -> None:
+                if size[0] * size[1] > _LARGE_PIXELS:
+                    stack.enter_context(_one_large_picture)
+
+            if photo is not None:
+                self.limits.check(photo.size)
+                begin(photo.size)
+                window = self._window(turned(photo.size, photo.orientation), rng)
+                return self._decode_photo(data, photo, window, out)
+            image, orientation = raster.load(data, self.limits, begin)
+            window = self._window(turned(image.size, orientation), rng)
+            box = stored_box(window.box, image.size, orientation)
+            if window.alone:
+                image = image.crop(box)
+                box = (0.0, 0.0, float(image.size[0]), float(image.size[1]))
+            image = raster.with_channels(image, self.channels, self.fill)
+            pixels = raster.resized(image, box, turned(window.size, orientation), self.resample)
+            return paste(upright(pixels, orientation), out, window, self.fill)
 
     def _decode_photo(self, data: bytes, photo: "Photo", window: Window, out: Pixels) -> None:
         """Decodes no more of a JPEG than shows, and straight into the slot where nothing is left to do."""

@@ -6,6 +6,7 @@ by a rule of its own that can only be changed for the whole process.
 """
 
 import io
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
@@ -65,10 +66,11 @@ _WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _COLOUR_PNG = (2, 4, 6)  # IHDR's colour types that Pillow cuts to 8 bits: RGB, grey with alpha, RGBA
 
 
-def load(data: bytes, limits: ImageLimits) -> tuple[Image.Image, int]:
+def load(data: bytes, limits: ImageLimits, begin: Callable[[Size], None]) -> tuple[Image.Image, int]:
     """A decoded picture of 8 bits per channel as it is stored, and its orientation (1 to 8).
 
-    Of several frames or pages it is the first. 16-bit values v become round(v * 255 / 65535).
+    Of several frames or pages it is the first. 16-bit values v become round(v * 255 / 65535). `begin` is told
+    the size before memory is taken for the pixels.
 
     Raises:
         DecodeError: it is no picture that can be read here, is damaged, or is over `limits`.
@@ -92,6 +94,7 @@ def load(data: bytes, limits: ImageLimits) -> tuple[Image.Image, int]:
         deep = facts.bits == 16 and facts.samples > 1
     image = _READERS[kind](io.BytesIO(data))
     limits.check(image.size)
+    begin(image.size)
     image.load()  # of a 16-bit picture too: it finds what is damaged, where imagecodecs may not
     if deep:
         return _deep(data, kind, image.size, facts), UPRIGHT if facts else _orientation(image)

@@ -173,7 +173,7 @@ def _differences(path: str, ours: Any, theirs: Any) -> list[str]:
         for name in dict.fromkeys([*ours, *theirs]):
             lines += _differences(f"{path}.{name}" if path else str(name), ours.get(name), theirs.get(name))
         return lines
-    return [] if ours == theirs else [f"`{path}` was {theirs!r} and is {ours!r}"]
+    return [] if ours == theirs else [f"`{path or 'plan'}` was {theirs!r} and is {ours!r}"]
 
 
 def _hash(text: str) -> str:

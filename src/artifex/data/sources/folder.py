@@ -2,7 +2,6 @@
 
 import os
 import stat
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -14,6 +13,7 @@ from artifex.data.errors import ConfigError, ConfigTypeError, ReadError, Unknown
 from artifex.data.fingerprint import digest
 from artifex.data.registry import unknown
 from artifex.data.types import Record
+from artifex.data.warn import warn
 
 Labels: TypeAlias = npt.NDArray[np.int32]
 _Above: TypeAlias = tuple[tuple[int, int], ...]  # (device, inode) of each folder on the way
@@ -87,7 +87,7 @@ class FolderSource:
         self._sizes = np.array([size for _, size in found], np.int64)
         self.labels, self.classes = _label(self.root, self.names, labels)
         if self.skipped:
-            warnings.warn(_tell(self.skipped), SkippedFilesWarning, stacklevel=2)
+            warn(_tell(self.skipped), SkippedFilesWarning)
 
     @property
     def class_to_idx(self) -> dict[str, int]:
@@ -282,7 +282,7 @@ def _kind(mode: int) -> str:
 def _tell(skipped: Sequence[tuple[str, str]]) -> str:
     shown = ", ".join(f"{path!r} ({reason})" for path, reason in skipped[:3])
     more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    return f"what is no regular file: {shown}{more}"
+    return f"left out, since they cannot be read as files: {shown}{more}; all are listed in `skipped`"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -23,6 +23,19 @@ class BaseModalityConfig:
         """The same as a JSON object."""
         return json.dumps(self.to_dict())
 
+    def replace(self, **changes: Any) -> Self:
+        """The same with some fields changed, and those derived anew that were not given.
+
+        `dataclasses.replace` would take what was derived for given.
+
+        Raises:
+            UnknownNameError: a name is no field of this config.
+        """
+        return type(self).from_dict({**self._given(), **changes})
+
+    def _given(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The config that `to_dict` described. Fields that are left out take their defaults.

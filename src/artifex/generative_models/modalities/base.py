@@ -118,6 +118,17 @@ def draw_key(rngs: Any) -> Key[Array, ""]:
     return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
 
 
+def check_key(key: Any) -> Key[Array, ""]:
+    """`key`, if it is one key of `jax.random`.
+
+    Raises:
+        ConfigTypeError: it is something else, or several keys.
+    """
+    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim:
+        raise ConfigTypeError(f"`key` must be one key, e.g. jax.random.key(0), got {key!r}")
+    return key
+
+
 def check_rngs(rngs: Any) -> None:
     """Raises unless `rngs` gives keys by streams, as `flax.nnx.Rngs` does."""
     # Not `isinstance`: the streams of nnx.Rngs are attributes made on demand, which that does not see.

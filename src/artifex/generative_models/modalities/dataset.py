@@ -18,7 +18,7 @@ from artifex.data.fingerprint import Fingerprint, digest
 from artifex.data.loader import HostBatches
 from artifex.data.pipeline import Prepares, worker_count
 from artifex.data.plan import Rows
-from artifex.data.plan.order import permute
+from artifex.data.plan.order import MAX_SEED, permute
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import Reader, SubsetReader
 from artifex.data.samples import MappedReader, Sample, reader_of
@@ -28,6 +28,7 @@ from artifex.generative_models.modalities.base import BaseDataset, RngStreams, d
 
 # A field of strings has a plural name in a batch and this one in a sample.
 SAMPLE_NAMES = {"paths": "path", "texts": "text"}
+_BATCH_NAMES = {sample: batch for batch, sample in SAMPLE_NAMES.items()}
 
 # Samples that plain iteration makes at a time.
 _CHUNK = 64
@@ -136,6 +137,16 @@ class RecordDataset(BaseDataset):
         """
         return MappedDataset(self, function, version=version, random=random)
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__ | {"_lock": None, "_crossing": None, "root_key": key_words(self.root_key)}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._lock = threading.Lock()
+        self.root_key = jax.random.wrap_key_data(jax.numpy.asarray(state["root_key"], "uint32"))
+
     def host_reader(self) -> Reader:
         """A reader that has the samples' fields as arrays, for functions on the host."""
         return self.reader()
@@ -215,6 +226,8 @@ class Subset(DerivedDataset):
         split: what the part is; that of `dataset` where it is left out. A part that is not "train" is
             never augmented.
 
+    The walk of `get_batch` through the records of a dataset of another kind is that of the seed 0.
+
     Raises:
         IndexError: a number is out of range.
     """
@@ -235,14 +248,37 @@ class Subset(DerivedDataset):
         return SubsetReader(dataset.host_reader(), count, numbers, identity)
 
 
+@dataclass(frozen=True)
+class _OnSample:
+    """A user's function, which sees the names of a sample where the reader has those of a batch."""
+
+    function: Callable[..., Sample]
+
+    def __post_init__(self) -> None:
+        name = getattr(self.function, "__qualname__", type(self.function).__qualname__)
+        object.__setattr__(self, "__qualname__", name)  # what a saved state says of it
+
+    def __repr__(self) -> str:
+        return repr(self.function)
+
+    def __call__(self, sample: Sample, *rng: np.random.Generator | None) -> Sample:
+        result = self.function({SAMPLE_NAMES.get(name, name): value for name, value in sample.items()}, *rng)
+        if not isinstance(result, Mapping):
+            return result
+        return {_BATCH_NAMES.get(name, name): value for name, value in result.items()}
+
+
 class MappedDataset(DerivedDataset):
     """A dataset with a function of the user's on each sample; see `RecordDataset.map`."""
 
     def __init__(
         self, dataset: RecordDataset, function: Callable[..., Sample], *, version: str | None, random: bool
     ) -> None:
+        if not callable(function):
+            raise ConfigTypeError(f"`function` must be callable, got {function!r}")
+        named = _OnSample(function)
         super().__init__(
-            dataset, MappedReader(dataset.host_reader(), function, random=random, version=version), None
+            dataset, MappedReader(dataset.host_reader(), named, random=random, version=version), None
         )
         self._random = random
 
@@ -265,9 +301,19 @@ def split_dataset(dataset: Any, fractions: Mapping[str, float], *, seed: int = 0
     Raises:
         ConfigError: a fraction is not > 0, they do not add up to 1, or a part would be empty.
     """
+    if not isinstance(fractions, Mapping):
+        raise ConfigTypeError(
+            f'`fractions` must be a mapping, e.g. {{"train": 0.9, "val": 0.1}}, got {fractions!r}'
+        )
     splits = [check_choice(Split, "fractions", name) for name in fractions]
+    if len(set(splits)) < len(splits):
+        raise ConfigError(f"`fractions` names a split twice: {list(fractions)}")
+    seed = check_integer("seed", seed, 0, MAX_SEED)
     shares = list(fractions.values())
-    if not shares or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+    if (
+        not all(isinstance(share, (int, float)) and share > 0 for share in shares)
+        or abs(sum(shares) - 1) > 1e-6
+    ):
         raise ConfigError(f"`fractions` must each be > 0 and add up to 1, got {dict(fractions)}")
     size = len(reader_of(dataset))
     edges = [round(size * sum(shares[:i])) for i in range(len(shares))] + [size]

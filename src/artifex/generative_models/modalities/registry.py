@@ -5,10 +5,15 @@ from typing import Any
 
 from artifex.data.errors import ConfigTypeError
 from artifex.data.registry import Registry
+from artifex.data.warn import warn
 from artifex.generative_models.modalities.base import Modality, RngStreams
 
 ENTRY_POINTS = "artifex.modalities"
 """The entry-point group in which other packages name their modalities; read on the first look-up."""
+
+
+class PluginWarning(UserWarning):
+    """Another package's modality cannot be loaded."""
 
 
 def register_modality(name: str, modality: type[Any], *, overwrite: bool = False) -> None:
@@ -51,8 +56,16 @@ def create_modality(name: str, config: Any = None, *, rngs: RngStreams) -> Modal
 
 def _discover(registry: Registry[type[Any]]) -> None:
     for entry in entry_points(group=ENTRY_POINTS):
-        if entry.name not in registry:
+        if entry.name in registry:
+            continue
+        try:
             register_modality(entry.name, entry.load())
+        except Exception as error:  # another package's fault must not take the others away
+            warn(
+                f"the modality {entry.name!r} of another package ({entry.value}) cannot be had: "
+                f"{type(error).__name__}: {error}",
+                PluginWarning,
+            )
 
 
 _MODALITIES: Registry[type[Any]] = Registry("modality", discover=_discover)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from artifex.data.errors import ConfigError, ShapeError
-from artifex.generative_models.modalities.image import adjust, augment, draws
+from artifex.generative_models.modalities.image import adjust, augment, draws, scalars
 
 COLOUR = {
     "random_brightness": {},
@@ -428,7 +428,7 @@ def test_a_resized_crop_shows_its_box():
         ("random_gaussian_noise", {"std": -1.0}, "`std` must be at least 0"),
         ("random_speckle", {"std": float("nan")}, "`std` must be at least 0"),
         ("random_salt_and_pepper", {"amount": 2.0}, "`amount` must be"),
-        ("random_zoom", {"lower": 0.0}, "`lower_zoom` must be greater than 0"),
+        ("random_zoom", {"lower": 0.0}, "`lower` must be greater than 0"),
         ("random_shear", {"max_degrees": 90.0}, "`max_shear_degrees` must be"),
         ("random_shift", {"max_fraction": -0.5}, "`max_fraction` must be at least 0"),
         ("random_crop", {"height": 0, "width": 1}, "`height` must be from 1"),
@@ -458,3 +458,8 @@ def test_a_setting_may_be_traced():
     strength = jax.jit(lambda d: augment.random_brightness(KEYS[0], small_image(), max_delta=d))
     np.testing.assert_allclose(strength(0.0), small_image(), atol=1e-7)
     assert float(jnp.abs(strength(0.2) - small_image()).max()) > 0
+
+
+def test_integers_are_refused():
+    with pytest.raises(ShapeError, match="must be float here, with values in .0, 1., got uint8"):
+        scalars.working(jnp.zeros((4, 4, 3), jnp.uint8))

@@ -12,6 +12,7 @@ from artifex.generative_models.modalities import (
     ImageModalityConfig,
     Modality,
 )
+from artifex.generative_models.modalities.base import check_key
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, (3, 20, 30, 3), np.uint8)
@@ -224,7 +225,10 @@ def test_generate_asks_the_sampler():
     assert first.shape[0] == 1 and not np.array_equal(first, second)
     with pytest.raises(ShapeError, match=r"`sampler` must return shape \(2, 16, 24, 3\), got \(2, 3\)"):
         image.generate(2, sampler=lambda k, s: jnp.zeros((2, 3)))
-    with pytest.raises(ConfigTypeError, match="`n_samples` must be an integer > 0"):
+    assert image.generate(np.int64(2), sampler=lambda k, s: jnp.zeros(s)).shape[0] == 2
+    with pytest.raises(ShapeError, match=r"got \(2, 2\)"):
+        image.generate(sampler=lambda k, s: [[1, 2], [3, 4]])
+    with pytest.raises(ConfigError, match="`n_samples` must be from 1"):
         image.generate(0, sampler=lambda k, s: jnp.zeros(s))
 
 
@@ -249,3 +253,29 @@ def test_a_batch_from_samples():
     samples = [{"images": PHOTOS[i] / 255, "name": str(i)} for i in range(3)]
     batch = modality().create_batch_from_samples(samples)
     assert batch["images"].shape == PHOTOS.shape and batch["name"] == ["0", "1", "2"]
+
+
+def test_loss_fn_refuses_integers_and_scales_for_cross_entropy():
+    image = modality(normalize=False)
+    target, outputs = jnp.full((2, 16, 24, 3), 0.6), jnp.full((2, 16, 24, 3), 0.2)
+    # 0.6 and 0.2 in [-1, 1] are 0.8 and 0.6 in [0, 1]: -0.8 ln 0.6 - 0.2 ln 0.4
+    np.testing.assert_allclose(image.loss_fn(target, outputs, kind="bce")["loss"], 0.591918, rtol=1e-5)
+    logits = jnp.full((2, 16, 24, 3), np.log(0.6 / 0.4), jnp.float32)
+    np.testing.assert_allclose(
+        image.loss_fn(target, logits, kind="bce_with_logits")["loss"], 0.591918, rtol=1e-5
+    )
+    with pytest.raises(ShapeError, match="images in `batch` must be float, in the config's range, got uint8"):
+        image.loss_fn(PHOTOS, jnp.zeros(PHOTOS.shape))
+
+
+def test_numbers_that_jax_would_cut_are_refused():
+    with pytest.raises(RangeError, match="must have values that fit int32"):
+        modality().process(np.full((4, 4, 3), 2**33, np.int64), input_range=(0, 2**34))
+    big_endian = PHOTOS.astype(">u2") * np.array(257, ">u2")
+    np.testing.assert_allclose(modality(height=20, width=30).process(big_endian), PHOTOS / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("key", [0, "key", jax.random.split(jax.random.key(0), 3)])
+def test_what_is_no_key(key):
+    with pytest.raises(ConfigTypeError, match="`key` must be one key"):
+        check_key(key)

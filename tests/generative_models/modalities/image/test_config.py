@@ -49,6 +49,17 @@ def test_width_is_the_height_where_it_is_left_out():
     assert replace(ImageModalityConfig(), width=5).shape == (64, 5, 3)
 
 
+def test_replacing_derives_anew_what_was_not_given():
+    config = ImageModalityConfig(height=64)
+    assert config.replace(height=32).shape == (32, 32, 3)
+    assert config.replace(representation="grayscale").shape == (64, 64, 1)
+    assert config.replace(normalize=False).limits == (-1, 1)
+    assert config.replace(value_range="raw").replace(height=8).limits == (0, 255)
+    assert ImageModalityConfig(width=64).replace(height=32).shape == (32, 64, 3)
+    with pytest.raises(UnknownNameError, match="unknown field of ImageModalityConfig 'hight'"):
+        config.replace(hight=3)
+
+
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [

@@ -1,5 +1,7 @@
 import json
+import pickle
 import warnings
+from copy import deepcopy
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,14 @@ from PIL import Image
 
 from artifex.data import create_data_loader
 from artifex.data.codecs.image import RandomResizedCrop
-from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, ShapeError, UnknownNameError
+from artifex.data.errors import (
+    ConfigError,
+    ConfigTypeError,
+    DecodeError,
+    ShapeError,
+    TransformError,
+    UnknownNameError,
+)
 from artifex.generative_models.modalities import ImageModalityConfig
 from artifex.generative_models.modalities.image import augment
 from artifex.generative_models.modalities.image.datasets import (
@@ -372,13 +381,34 @@ def test_map_sees_what_the_file_holds(photos):
     seen = []
 
     def record(sample):
-        seen.append((sample["images"].dtype, type(sample["paths"])))
+        seen.append((sample["images"].dtype, type(sample["path"])))
         return {**sample, "red": sample["images"][..., 0].astype(np.float32) / 255}
 
     mapped = ImageFolderDataset(photos, config=SMALL, rngs=nnx.Rngs(0)).map(record)
     sample = mapped[1]
     assert seen[0] == (np.uint8, str)
     np.testing.assert_allclose(sample["red"], sample["images"][..., 0], atol=1e-6)
+
+
+def test_a_function_that_fails_names_the_file(photos):
+    def fails(sample):
+        return {"x": 1 / (len(sample["path"]) * 0 + sample["path"].count("owl") - 1)}
+
+    with pytest.raises(TransformError, match=r"record 4: .*owl.3.png: .*ZeroDivisionError"):
+        ImageFolderDataset(photos, config=SMALL, rngs=nnx.Rngs(0)).map(fails).take([4])
+
+
+def test_datasets_can_be_copied():
+    for dataset in (synthetic(), arrays(), arrays()[1:3], arrays().map(with_mean)):
+        for copy in (deepcopy(dataset), pickle.loads(pickle.dumps(dataset))):
+            np.testing.assert_allclose(copy[1]["images"], dataset[1]["images"], atol=1e-6)
+
+
+def test_wrong_types_of_settings(photos):
+    with pytest.raises(ConfigTypeError, match="`limits` must be of type ImageLimits, got 5"):
+        ImageFolderDataset(photos, config=SMALL, limits=5, rngs=nnx.Rngs(0))
+    with pytest.raises(ConfigTypeError, match="`config` must be an ImageModalityConfig"):
+        arrays(config=None)
 
 
 def test_map_on_synthetic_data_sees_their_images():

@@ -80,6 +80,7 @@ def random_zoom(
     fill: Number = 0.0,
 ) -> Float[Array, "h w c"]:
     """Zooms about the centre by a factor whose logarithm is drawn uniformly; above 1 enlarges."""
+    check_bounds(lower, upper, names=("lower", "upper"), low=0, above=True)
     return random_affine(key, image, lower_zoom=lower, upper_zoom=upper, fill_mode=fill_mode, fill=fill)
 
 

@@ -10,9 +10,14 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Key, UInt8
 
-from artifex.data.checks import check_bool, check_choice
+from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer
 from artifex.data.errors import ConfigTypeError, KeyRequiredError, RangeError, ShapeError
-from artifex.generative_models.modalities.base import BaseModalityImplementation, RngStreams, draw_key
+from artifex.generative_models.modalities.base import (
+    BaseModalityImplementation,
+    RngStreams,
+    check_key,
+    draw_key,
+)
 from artifex.generative_models.modalities.image import losses, transforms
 from artifex.generative_models.modalities.image.compose import compose, default_augmentation
 from artifex.generative_models.modalities.image.config import ImageModalityConfig as ImageModalityConfig
@@ -55,6 +60,8 @@ class ImageModality(BaseModalityImplementation):
             raise ConfigTypeError(f"`config` must be an ImageModalityConfig, got {type(config).__name__}")
         super().__init__(config, rngs=rngs)
         self._augment = augmentation_of(augment)
+        # The default is compiled once for all; what is the user's own is not kept longer than this object.
+        self._process = partial(_process if augment is None else _compile_process(), config, self._augment)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -81,8 +88,9 @@ class ImageModality(BaseModalityImplementation):
         Args:
             data: (h, w, c) or (b, h, w, c) with 1, 3 or 4 channels; uint8 (0 to 255), uint16 (0 to 65535),
                 or floats that are in the config's range already; any numbers with an `input_range`.
-            training: False never augments. Otherwise the config's `augmentation` decides.
-            key: for the augmentation; without one it is drawn from `rngs`, which cannot be done under `jax.jit`.
+            training: False never augments. Otherwise the config's `augmentation` decides, whatever stands here.
+            key: for the augmentation, if there is any; without one it is drawn from `rngs`, which cannot be done
+                under `jax.jit`.
             input_range: the numbers for black and white, where dtype and config do not tell them.
             validate: also looks at the values; not under `jax.jit`.
 
@@ -107,7 +115,7 @@ class ImageModality(BaseModalityImplementation):
             else None
         )
         limits = None if input_range is None else check_input_range(input_range)
-        ready = _process(self.config, self._augment, limits, keys, batch)
+        ready = self._process(limits, keys, batch)
         return ready[0] if single else ready
 
     def preprocess(
@@ -142,12 +150,11 @@ class ImageModality(BaseModalityImplementation):
         Raises:
             ShapeError: the sampler returned another shape.
         """
-        if isinstance(n_samples, bool) or not isinstance(n_samples, int) or n_samples < 1:
-            raise ConfigTypeError(f"`n_samples` must be an integer > 0, got {n_samples!r}")
+        n_samples = check_integer("n_samples", n_samples, 1, LARGEST_INT32)
         shape = (n_samples, *self.config.shape)
-        images = sampler(draw_key(self.rngs) if key is None else key, shape)
-        if images.shape != shape:
-            raise ShapeError(f"`sampler` must return shape {shape}, got {images.shape}")
+        images = sampler(draw_key(self.rngs) if key is None else check_key(key), shape)
+        if np.shape(images) != shape:
+            raise ShapeError(f"`sampler` must return shape {shape}, got {np.shape(images)}")
         return self.postprocess(images)
 
     def loss_fn(self, batch: Any, outputs: Any, *, kind: losses.LossKind | str = "mse") -> dict[str, Array]:
@@ -156,22 +163,32 @@ class ImageModality(BaseModalityImplementation):
         Args:
             batch: the images, (b, h, w, c), or a batch that has them as `images`.
             outputs: the model's images, the same shape, or a dict that has them as `images`.
-            kind: "mse", "l1", "huber", "bce" (images in [0, 1]) or "bce_with_logits".
+            kind: "mse", "l1", "huber", "bce" or "bce_with_logits". The last two take the images for
+                probabilities, scaled to [0, 1] from the config's range; outputs of the last are logits.
 
         Returns:
             {"loss": a scalar}.
 
         Raises:
-            ShapeError: the shapes differ.
+            ShapeError: the shapes differ, or the images are not float.
         """
         target, prediction = _images(batch), _images(outputs)
+        for name, images in (("batch", target), ("outputs", prediction)):
+            if not jnp.issubdtype(images.dtype, jnp.floating):
+                raise ShapeError(
+                    f"images in `{name}` must be float, in the config's range, got {images.dtype}"
+                )
         if target.shape != prediction.shape or target.ndim != 4:
             raise ShapeError(
                 f"`batch` and `outputs` must be images of the same shape (b, h, w, c), got {target.shape} "
                 f"and {prediction.shape}"
             )
-        loss = losses.LOSSES[check_choice(losses.LossKind, "kind", kind)]
-        return {"loss": jnp.mean(jax.vmap(loss)(prediction, target))}
+        kind = check_choice(losses.LossKind, "kind", kind)
+        if kind in (losses.LossKind.BCE, losses.LossKind.BCE_WITH_LOGITS):
+            unit = jax.vmap(partial(to_unit, config=self.config))
+            target = unit(target)
+            prediction = unit(prediction) if kind is losses.LossKind.BCE else prediction
+        return {"loss": jnp.mean(jax.vmap(losses.LOSSES[kind])(prediction, target))}
 
     def validate_data_shape(self, data: Any) -> None:
         """Raises ShapeError unless `data` is an image (h, w, c) or a batch of them, of a known dtype."""
@@ -180,7 +197,17 @@ class ImageModality(BaseModalityImplementation):
     def _checked(self, data: Any, input_range: tuple[float, float] | None) -> Array:
         if not isinstance(data, (jax.Array, np.ndarray)):
             raise ShapeError(f"images must be an array, got {type(data).__name__}")
-        images = jnp.asarray(data)
+        if data.dtype.kind in "iu" and data.dtype.itemsize > 4:
+            # JAX would cut these to 32 bits without a word.
+            limits = np.iinfo(np.int32)
+            if data.size and not (limits.min <= data.min() and data.max() <= limits.max):
+                raise RangeError(
+                    f"images of {data.dtype} must have values that fit int32, got {data.min()} to {data.max()}; "
+                    f"scale them to floats first"
+                )
+        images = jnp.asarray(
+            data.astype(data.dtype.newbyteorder("=")) if isinstance(data, np.ndarray) else data
+        )
         check_image(images, input_range=input_range)
         return images
 
@@ -202,15 +229,15 @@ class ImageModality(BaseModalityImplementation):
         if key is None:
             if isinstance(images, Tracer):
                 raise KeyRequiredError(
-                    "augmentation under `jax.jit` needs a key of its own: `process(images, key=key)`; or pass "
-                    "`training=False`"
+                    "augmentation under `jax.jit` or `jax.vmap` needs a key of its own: `process(images, key=key)`; "
+                    "or pass `training=False`"
                 )
             key = draw_key(self.rngs)
+        check_key(key)
         return jax.random.split(key, count)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _process(
+def _process_batch(
     config: ImageModalityConfig,
     augment: Augmentation,
     input_range: tuple[float, float] | None,
@@ -221,6 +248,13 @@ def _process(
         return prepare(image, config, key=key, augment=augment, input_range=input_range)
 
     return jax.vmap(one, in_axes=(None if keys is None else 0, 0))(keys, images)
+
+
+def _compile_process() -> Callable[..., Array]:
+    return jax.jit(partial(_process_batch), static_argnums=(0, 1, 2))
+
+
+_process = _compile_process()
 
 
 @partial(jax.jit, static_argnums=0)

@@ -5,6 +5,7 @@ images = jax.vmap(augmentation)(keys, images)
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from artifex.data.device import describe_step
 from artifex.data.errors import ConfigTypeError, ShapeError
 from artifex.generative_models.modalities.image.augment import (
     random_brightness,
@@ -40,12 +42,22 @@ def compose(steps: Sequence[Step]) -> Step:
         if not callable(step):
             raise ConfigTypeError(f"`steps[{i}]` must be a function of (key, image), got {step!r}")
 
-    def composition(key: Key[Array, ""], image: Float[Array, "h w c"]) -> Float[Array, "h2 w2 c2"]:
-        for i, step in enumerate(steps):
+    return _Composition(steps)
+
+
+@dataclass(frozen=True)
+class _Composition:
+    steps: tuple[Step, ...]
+
+    @property
+    def description(self) -> str:
+        """What a saved state says of it."""
+        return f"compose({', '.join(map(describe_step, self.steps))})"
+
+    def __call__(self, key: Key[Array, ""], image: Float[Array, "h w c"]) -> Float[Array, "h2 w2 c2"]:
+        for i, step in enumerate(self.steps):
             image = step(jax.random.fold_in(key, i), image)
         return jnp.clip(image, 0, 1)
-
-    return composition
 
 
 def with_probability(step: Step, probability: Number) -> Step:

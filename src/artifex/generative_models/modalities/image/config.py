@@ -75,12 +75,13 @@ class ImageModalityConfig(BaseModalityConfig):
     value_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
+        derivable = ("width", "channels", "normalize", "value_range")
+        self._set("_left_out", [name for name in derivable if getattr(self, name) is None])
         self._set("representation", check_choice(ImageRepresentation, "representation", self.representation))
         self._set("resize_method", check_choice(ResizeMethod, "resize_method", self.resize_method))
-        check_size("height", self.height, largest=_LARGEST_SIDE)
-        if self.width is None:
-            self._set("width", self.height)
-        check_size("width", self.width, largest=_LARGEST_SIDE)
+        self._set("height", check_size("height", self.height, largest=_LARGEST_SIDE))
+        width = self.height if self.width is None else self.width
+        self._set("width", check_size("width", width, largest=_LARGEST_SIDE))
         check_bool("augmentation", self.augmentation)
         self._set_channels()
         self._set_range()
@@ -98,11 +99,14 @@ class ImageModalityConfig(BaseModalityConfig):
         assert self.value_range is not None
         return self.value_range.limits
 
+    def _given(self) -> dict[str, Any]:
+        left_out: list[str] = self.__dict__["_left_out"]
+        return {name: value for name, value in super()._given().items() if name not in left_out}
+
     def _set_channels(self) -> None:
         expected = self.representation.channels
-        if self.channels is None:
-            self._set("channels", expected)
-        check_size("channels", self.channels)
+        channels = expected if self.channels is None else self.channels
+        self._set("channels", check_size("channels", channels))
         if self.channels != expected:
             raise ConfigError(
                 f"`channels` is {self.channels}, but `representation` {self.representation.value!r} has {expected}; "

@@ -26,7 +26,7 @@ from artifex.data.codecs.image import (
     RandomResizedCrop,
     Resample,
 )
-from artifex.data.device import DeviceArrays, Step
+from artifex.data.device import DeviceArrays, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError
 from artifex.data.fingerprint import Fingerprint
 from artifex.data.reader import ArrayReader, NumberReader, Reader, RecordReader
@@ -36,6 +36,7 @@ from artifex.generative_models.modalities.base import RngStreams
 from artifex.generative_models.modalities.dataset import MaterialisedReader, RecordDataset, sample_key
 from artifex.generative_models.modalities.image import patterns
 from artifex.generative_models.modalities.image.base import augmentation_of
+from artifex.generative_models.modalities.image.compose import default_augmentation
 from artifex.generative_models.modalities.image.config import ImageModalityConfig
 from artifex.generative_models.modalities.image.prepare import Augmentation, check_image, from_unit, prepare
 
@@ -107,9 +108,20 @@ class _Prepare:
     augment: Augmentation | None
     generate: Generate | None
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether it holds nothing of the user's, so that it may be kept for others."""
+        own = self.generate is None or isinstance(self.generate, (_Pattern, _Numeral))
+        return own and (self.augment is None or self.augment is default_augmentation())
+
+    @property
+    def description(self) -> str:
+        """What a saved state says of it."""
+        return "images" if self.augment is None else f"images, augmented: {describe_step(self.augment)}"
+
     def __call__(self, key: Key[Array, ""], sample: DeviceArrays) -> DeviceArrays:
         fields = dict(sample)
-        if self.generate is not None and "record" in fields:
+        if self.generate is not None and "root" in fields and "record" in fields:
             fields |= self.generate(sample_key(fields.pop("root"), fields.pop("record")))
             fields["images"] = from_unit(fields["images"], self.config)
         if "images" in fields:
@@ -236,6 +248,7 @@ class ArrayImageDataset(ImageDataset):
         rngs: RngStreams,
         augment: Augmentation | Sequence[Augmentation] | None = None,
     ) -> None:
+        _check_config(config)
         array = np.asarray(images)
         if array.ndim == 3:
             array = array[..., None]
@@ -295,6 +308,9 @@ class ImageFolderDataset(ImageDataset):
                 "(`augment=[]` turns off all other augmentation)"
             )
         limits = ImageLimits() if limits is None else limits
+        for name, value, kind in (("limits", limits, ImageLimits), ("crop", crop, RandomResizedCrop)):
+            if value is not None and not isinstance(value, kind):
+                raise ConfigTypeError(f"`{name}` must be of type {kind.__name__}, got {value!r}")
         height, width, channels = config.shape
         codec = ImageCodec(
             height,

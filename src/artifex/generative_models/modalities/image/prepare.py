@@ -99,7 +99,7 @@ def check_image(image: Array | npt.NDArray[Any], *, input_range: tuple[float, fl
     if image.shape[-1] not in (1, 3, 4):
         raise ShapeError(
             f"images must have 1, 3 or 4 channels, in the last axis, got shape {image.shape}"
-            + ("; this one seems to have them first" if image.shape[-3] in (1, 3, 4) else "")
+            + ("; this one seems to have them first" if image.shape[-3] in (1, 3) else "")
         )
     if 0 in image.shape:
         raise ShapeError(f"an image must have at least one pixel, got shape {image.shape}")

@@ -74,7 +74,15 @@ def check_count(name: str, value: Any) -> None:
 
 
 def working(array: Array) -> Array:
-    """The array in the precision that is worked in: float32, or its own if that is wider."""
+    """The array in the precision that is worked in: float32, or its own if that is wider.
+
+    Raises:
+        ShapeError: it is not of floats, so that its values cannot be in [0, 1].
+    """
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ShapeError(
+            f"an image must be float here, with values in [0, 1], got {array.dtype}; see `transforms.to_unit`"
+        )
     return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
 
 
