@@ -12,7 +12,13 @@ from artifex import cli
 from artifex.data.errors import ConfigError
 from artifex.examples.photographs import cut_photographs
 
-ARTIFEX = [sys.executable, "-W", "error", "-m", "artifex.cli"]
+# Where the tests run in the background, Ctrl-C is ignored, and programs inherit that.
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from artifex.cli import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,10 @@ def out(tmp_path_factory):
 
 def started(*arguments):
     return subprocess.Popen(
-        [*ARTIFEX, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -54,7 +63,7 @@ def test_wrong_arguments_end_with_2_and_the_usage(arguments, told, capsys):
 
 
 def test_help_names_every_option_and_loads_no_jax():
-    code = "import sys; from artifex.cli import main\ntry: main(['demo', '--help'])\nfinally: print('jax' in sys.modules)"
+    code = "import sys; from artifex.cli import main\ntry: main(['demo', '-h'])\nfinally: print('jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0
     assert {"--out", "--seconds", "--images", "--seed"} <= set(re.findall(r"--\w+", done.stdout))

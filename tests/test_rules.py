@@ -71,6 +71,7 @@ PUBLIC = {
         "ImageModality",
         "ImageModalityConfig",
         "ImageRepresentation",
+        "MixedDataset",
         "Modality",
         "RecordDataset",
         "Subset",

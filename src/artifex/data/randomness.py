@@ -41,6 +41,10 @@ class RecordRandom:
         """The same for a part of the rows."""
         return RecordRandom(self.seed, self.turns[start:stop], self.index[start:stop], self.consumer)
 
+    def chosen(self, rows: Indices) -> "RecordRandom":
+        """The same for some of the rows."""
+        return RecordRandom(self.seed, self.turns[rows], self.index[rows], self.consumer)
+
     def next_consumer(self) -> "RecordRandom":
         """Other generators for the same records."""
         return RecordRandom(self.seed, self.turns, self.index, self.consumer + 1)

@@ -15,6 +15,7 @@ from artifex.generative_models.modalities.image.base import ImageModality as Ima
 from artifex.generative_models.modalities.image.base import ImageModalityConfig as ImageModalityConfig
 from artifex.generative_models.modalities.image.base import ImageRepresentation as ImageRepresentation
 from artifex.generative_models.modalities.image.base import ValueRange as ValueRange
+from artifex.generative_models.modalities.mixture import MixedDataset as MixedDataset
 from artifex.generative_models.modalities.registry import create_modality as create_modality
 from artifex.generative_models.modalities.registry import get_modality as get_modality
 from artifex.generative_models.modalities.registry import list_modalities as list_modalities
