@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from artifex.data.device import Crossing, batch_level, root_key
-from artifex.data.errors import ConfigTypeError, ShapeError
+from artifex.data.errors import ConfigTypeError, ShapeError, TransformError
 from artifex.data.types import TEXT, ArraySpec
 
 INDEX = np.array([4, 0, 7], np.int32)
@@ -143,3 +143,16 @@ def test_a_transform_does_not_outlive_its_loader():
     del crossing, step
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (lambda sample: sample, "TypeError"),
+        (lambda key, sample: sample["imges"], r"KeyError: 'imges'.*\['index', 'x', 'y'\]"),
+        (lambda key, sample: {"x": np.asarray(sample["x"])}, "TracerArrayConversionError"),
+    ],
+)
+def test_a_transform_that_fails_is_named(step, message):
+    with pytest.raises(TransformError, match=rf"(?s)the transform .*<lambda> failed: .*{message}"):
+        Crossing([step], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)

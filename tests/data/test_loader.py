@@ -16,6 +16,7 @@ class Slow:
 
     spec = {"n": ArraySpec((), np.dtype(np.int64)), "name": TEXT}
     in_memory = False
+    is_random = False
 
     def __init__(self, *, bad=(), fails=DecodeError):
         self.bad, self.fails, self.read = set(bad), fails, []
@@ -39,8 +40,17 @@ def rows(*batches):
     ]
 
 
+_others = set()
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_other_tests():
+    _others.clear()
+    _others.update(threading.enumerate())
+
+
 def threads():
-    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker")]
+    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker") and t not in _others]
 
 
 BATCHES = [[5, 2, 9, 1], [0, 8, 3, 4], [7, 6]]

@@ -37,6 +37,7 @@ class Large:
 
     spec = {"x": ArraySpec((80, 80), np.dtype(np.float32))}
     in_memory = False
+    is_random = False
 
     def __len__(self):
         return SIZE
@@ -356,8 +357,17 @@ def test_an_error_in_a_thread_is_the_typed_one_and_the_threads_end():
         next(iter(loader))
 
 
+_others = set()
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_other_tests():
+    _others.clear()
+    _others.update(threading.enumerate())
+
+
 def workers():
-    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker")]
+    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker") and t not in _others]
 
 
 def test_threads_end_with_the_iterator():

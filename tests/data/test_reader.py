@@ -16,6 +16,7 @@ class Twice:
     """Doubles a number; draws one instead if it may."""
 
     spec = ArraySpec((), np.dtype(np.int32))
+    is_random = True
 
     def decode(self, value, out, *, rng=None):
         if value == 3:

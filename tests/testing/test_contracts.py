@@ -15,6 +15,7 @@ from artifex.testing import CodecContract, SourceContract
 
 class Good:
     spec = ArraySpec((4,), np.dtype(np.int16))
+    is_random = False
 
     def decode(self, value, out, *, rng=None):
         out[...] = self.parsed(value)
@@ -58,6 +59,11 @@ class Draws(Good):
 
     def decode(self, value, out, *, rng=None):
         out[...] = self.parsed(value) if rng is None else next(self.count)
+
+
+class DrawsInSecret(Good):
+    def decode(self, value, out, *, rng=None):
+        out[...] = self.parsed(value) if rng is None else rng.integers(100, size=4)
 
 
 class HoldsALock(Good):
@@ -123,6 +129,7 @@ BROKEN_CODECS = [
     (NeedsContiguous, "test_fills_a_slot_with_gaps"),
     (Consumes, "test_leaves_the_value_alone"),
     (Draws, "test_the_same_generator_gives_the_same"),
+    (DrawsInSecret, "test_draws_only_if_it_says_so"),
     (HoldsALock, "test_survives_pickling"),
     (SharesABuffer, "test_threads_do_not_meet"),
     (RaisesWhateverItIs, "test_garbage_is_a_decode_error"),

@@ -4,6 +4,7 @@ A sample's journey:
 
     a source gives record i        (sources/: bytes and labels by number)
     a codec decodes it             (codecs/: straight into its row of the batch, in a thread)
+    a cache may keep it            (cache/: decoded once, in memory or on disk)
     a plan says which come when    (plan/: any step of any epoch, computed by itself)
     the loader reads ahead         (loader.py: host batches of NumPy arrays, in order)
     the crossing takes them over   (device.py: one compiled call casts, normalises, augments)
@@ -27,13 +28,23 @@ from artifex.data.types import ArraySpec as ArraySpec
 from artifex.data.types import Split as Split
 
 if TYPE_CHECKING:
+    from artifex.data.cache import CacheEntry as CacheEntry
+    from artifex.data.cache import CacheKind as CacheKind
+    from artifex.data.cache import CacheWarning as CacheWarning
+    from artifex.data.cache import cache_info as cache_info
+    from artifex.data.cache import clear_cache as clear_cache
     from artifex.data.device import batch_level as batch_level
     from artifex.data.pipeline import DataLoader as DataLoader
     from artifex.data.pipeline import create_data_loader as create_data_loader
 
 _ON_FIRST_USE = {
+    "CacheEntry": "artifex.data.cache",
+    "CacheKind": "artifex.data.cache",
+    "CacheWarning": "artifex.data.cache",
     "DataLoader": "artifex.data.pipeline",
     "batch_level": "artifex.data.device",
+    "cache_info": "artifex.data.cache",
+    "clear_cache": "artifex.data.cache",
     "create_data_loader": "artifex.data.pipeline",
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Array, Int32, Key, PyTree, Shaped, UInt32
 
-from artifex.data.errors import ConfigTypeError, ShapeError
+from artifex.data.errors import ArtifexError, ConfigTypeError, ShapeError, TransformError
 from artifex.data.types import ArraySpec, Spec
 
 DeviceArrays: TypeAlias = dict[str, Array]
@@ -221,7 +221,16 @@ def _prepare(
     for number, step in enumerate(steps):
         step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
         run = step if _is_batch_level(step) else jax.vmap(step)
-        batch = run(step_keys, batch)
+        try:
+            batch = run(step_keys, batch)
+        except ArtifexError:
+            raise
+        except Exception as error:
+            raise TransformError(
+                f"the transform {describe_step(step)} failed: {type(error).__name__}: {error}; it is called as "
+                f"`transform(key, sample)` with a dict of the fields {sorted(batch)} of one sample, or of a whole "
+                f"batch with `batch_level`, and compiled by JAX"
+            ) from error
         if not isinstance(batch, dict):
             raise ShapeError(f"{step!r} must return a dict of arrays, got {type(batch).__name__}")
         for name, array in batch.items():

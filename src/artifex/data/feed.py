@@ -14,6 +14,7 @@ from artifex.data.errors import ConfigError
 from artifex.data.loader import HostBatch, HostBatches
 from artifex.data.plan import LastBatch, Plan, Rows
 from artifex.data.reader import Reader
+from artifex.data.workers import worker_count
 
 Batch: TypeAlias = dict[str, Any]
 """Field name -> `jax.Array` (b, ...), or a list of b strings."""
@@ -44,7 +45,8 @@ class HostFeed:
         crossing: what takes a batch over.
         plan: for the size of a batch, the seed, and the rule for its end.
         training: whether the reader gets random numbers.
-        num_workers: threads; 0 reads when a batch is asked for.
+        num_workers: threads; 0 reads when a batch is asked for; None or "auto" chooses, each time reading begins:
+            once a cache is full, the threads of the first epoch are of no use.
         prefetch: batches that are read ahead.
         placement: which rows of a batch this process reads; None reads all.
     """
@@ -56,30 +58,31 @@ class HostFeed:
         plan: Plan,
         *,
         training: bool,
-        num_workers: int,
+        num_workers: int | str | None,
         prefetch: int,
         placement: Placement | None,
     ) -> None:
         self._reader, self._crossing, self._plan, self._placement = reader, crossing, plan, placement
         self._seed = plan.seed if training else None
         self._num_workers, self._prefetch = num_workers, prefetch
-        self._is_quick = reader.in_memory and _is_worth_it(reader, plan)
+        self._is_small = _is_worth_it(reader, plan)
 
     def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
         host = HostBatches(
             self._reader,
             (self._local(row) for row in rows),
             self._plan.batch_size,
-            num_workers=self._num_workers,
+            num_workers=worker_count(self._num_workers, self._reader.in_memory),
             prefetch=self._prefetch,
             seed=self._seed,
         )
+        is_quick = self._reader.in_memory and self._is_small
         ahead: deque[Batch] = deque()
         try:
             while True:
                 # A file's batch is taken over ahead only once it is there, so an error surfaces at its own
                 # batch, when all before it were handed out.
-                while not ahead or (len(ahead) < _DEVICE_AHEAD and (self._is_quick or host.is_ready())):
+                while not ahead or (len(ahead) < _DEVICE_AHEAD and (is_quick or host.is_ready())):
                     if not self._cross_next(host, ahead):
                         break
                 if not ahead:

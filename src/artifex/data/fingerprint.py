@@ -6,7 +6,7 @@ paths or times. It stands in a saved state, so that a refusal can name what diff
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 Fingerprint: TypeAlias = dict[str, Any]
 
 _SAMPLED_ROWS = 64
+_ROWS_AT_ONCE = 1024
 
 
 def digest(parts: Iterable[bytes | str]) -> str:
@@ -35,3 +36,41 @@ def of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Fingerprint:
         data = repr(sampled.tolist()) if array.dtype == object else np.ascontiguousarray(sampled).tobytes()
         fields[name] = f"{array.dtype}{list(array.shape)} {digest([data])}"
     return {"kind": "arrays", **fields}
+
+
+@runtime_checkable
+class Stamped(Protocol):
+    """What can tell its present content from any earlier one.
+
+    Fingerprints are the same on every machine and cheap, and so may overlook a change (a file that was
+    edited and kept its length). A stamp may not, for bytes on disk are trusted by it. It is asked for once,
+    and may mean something on this machine alone.
+    """
+
+    def stamp(self) -> str:
+        """Differs whenever the content does, e.g. a digest of all of it, or of modification times.
+
+        Raises:
+            ConfigError: there is no telling; the message says what to do.
+        """
+        ...
+
+
+def stamp_of(thing: Any) -> str:
+    """Its stamp; empty if it has none, because its fingerprint says it all."""
+    return thing.stamp() if isinstance(thing, Stamped) else ""
+
+
+def stamp_of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """A digest of all that is in the arrays."""
+    parts: list[bytes | str] = []
+    for name, array in arrays.items():
+        parts.append(f"{name} {array.dtype}{list(array.shape)}")
+        for start in range(0, len(array), _ROWS_AT_ONCE):
+            rows = array[start : start + _ROWS_AT_ONCE]
+            parts.append(
+                digest(
+                    [repr(rows.tolist()) if array.dtype == object else np.ascontiguousarray(rows).tobytes()]
+                )
+            )
+    return digest(parts)

@@ -1,15 +1,16 @@
 """The whole journey, put together: a dataset in, batches of device arrays out."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.cache import CacheKind, cached_reader
 from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer
 from artifex.data.device import Crossing, Placement, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError, StateError
@@ -18,6 +19,7 @@ from artifex.data.plan import LastBatch, Plan, Rows, arrange, last_batch
 from artifex.data.plan.order import MAX_SEED
 from artifex.data.samples import reader_of
 from artifex.data.types import Spec
+from artifex.data.workers import worker_count
 
 STATE_VERSION = 1
 
@@ -25,8 +27,6 @@ STATE_VERSION = 1
 _RECORDS_AT_ONCE = 8192
 
 _FLOATS = ("float32", "bfloat16", "float16")
-
-_MOST_WORKERS = 16
 
 # What batches that are read ahead may take together, where the loader chooses how many: from 2 to 8.
 _READ_AHEAD_BYTES = 2**28
@@ -97,10 +97,13 @@ class DataLoader:
         device: Any = None,
         sharding: Any = None,
         placement: str | DataPlacement = DataPlacement.HOST,
+        cache: str | CacheKind | None = None,
+        cache_dir: str | Path | None = None,
+        cache_bytes: int | None = None,
     ) -> None:
         batch_size = check_integer("batch_size", batch_size, 1, LARGEST_INT32)
         seed = check_integer("seed", seed, 0, MAX_SEED)
-        self._reader = reader = reader_of(dataset)
+        reader = reader_of(dataset)
         _check_names(reader.spec)
         if len(reader) > LARGEST_INT32:
             raise ConfigError(
@@ -125,7 +128,11 @@ class DataLoader:
         self.plan = plan = Plan.of(fingerprint, arrangement, batch_size, last_batch(last, drop_last), seed)
         over = _placement(sharding, device, plan)
         self._crossing = Crossing(steps, dtype, seed, device, over)
-        self._num_workers = worker_count(num_workers, reader.in_memory)
+        self._reader = reader = cached_reader(
+            reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training
+        )
+        self._num_workers = num_workers
+        worker_count(num_workers, reader.in_memory)  # raises for a wrong number
         self._prefetch = _prefetch_count(prefetch, reader.spec, batch_size)
         if check_choice(DataPlacement, "placement", placement) is DataPlacement.DEVICE:
             if over is not None:
@@ -149,9 +156,10 @@ class DataLoader:
         return self.plan.num_steps
 
     def __repr__(self) -> str:
+        workers = worker_count(self._num_workers, self._reader.in_memory)
         return (
             f"DataLoader({self.plan.arrangement.size} records, batch_size={self.plan.batch_size}, "
-            f"{len(self)} batches an epoch, num_workers={self._num_workers}, prefetch={self._prefetch})"
+            f"{len(self)} batches an epoch, num_workers={workers}, prefetch={self._prefetch})"
         )
 
     @property
@@ -270,6 +278,9 @@ def create_data_loader(
     device: Any = None,
     sharding: Any = None,
     placement: str | DataPlacement = DataPlacement.HOST,
+    cache: str | CacheKind | None = None,
+    cache_dir: str | Path | None = None,
+    cache_bytes: int | None = None,
 ) -> DataLoader:
     """A loader over all records of a dataset, which can be iterated once per epoch.
 
@@ -301,6 +312,12 @@ def create_data_loader(
             strings are those of its rows. `batch_size` is that of the global batch.
         placement: "host", or "device" to keep all data on the device, where a batch is a gather; for data in
             memory that fit there.
+        cache: "memory" or "disk" keeps what was read and decoded; from the second epoch on reading is a gather.
+            What is random on the host cannot be kept; data in memory need no cache and are left as they are.
+        cache_dir: folder for the caches on disk; None for the user's cache folder (`$XDG_CACHE_HOME/artifex`,
+            `~/.cache/artifex`, on macOS `~/Library/Caches/artifex`).
+        cache_bytes: bound of what is kept, all datasets on disk together; None for 4 GiB in memory and 16 GiB on
+            disk. Of larger data a part is kept, and the rest read as without a cache.
 
     Raises:
         ConfigError: an argument is out of range, or there are no records.
@@ -323,6 +340,9 @@ def create_data_loader(
         device=device,
         sharding=sharding,
         placement=placement,
+        cache=cache,
+        cache_dir=cache_dir,
+        cache_bytes=cache_bytes,
     )
 
 
@@ -351,14 +371,6 @@ def _check_names(spec: Spec) -> None:
             )
 
 
-def worker_count(num_workers: int | str | None, in_memory: bool) -> int:
-    """How many threads read, given what the user said and whether reading is a mere gather."""
-    if num_workers is None or num_workers == "auto":
-        return 0 if in_memory else min(_MOST_WORKERS, _cores())
-    check_integer("num_workers", num_workers, 0, 1024)
-    return int(num_workers)
-
-
 def _prefetch_count(prefetch: int | str, spec: Spec, batch_size: int) -> int:
     if prefetch == "auto":
         size = batch_size * sum(prod(f.shape) * f.dtype.itemsize for f in spec.values())
@@ -378,13 +390,6 @@ def _placement(sharding: Any, device: Any, plan: Plan) -> Placement | None:
             f"batch of {plan.arrangement.size % plan.batch_size}: pass `drop_last=True`, or `last='pad'` or 'wrap'"
         )
     return Placement(sharding, plan.batch_size)
-
-
-def _cores() -> int:
-    """Cores that this process may use, which in a container are fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _read_state(state: Any, plan: Plan) -> tuple[int, int]:

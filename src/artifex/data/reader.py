@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from artifex.data.codecs import Codec
 from artifex.data.errors import ConfigError, MissingPackageError, RecordError, ShapeError
-from artifex.data.fingerprint import Fingerprint, of_arrays
+from artifex.data.fingerprint import Fingerprint, Stamped, digest, of_arrays, stamp_of, stamp_of_arrays
 from artifex.data.randomness import RecordRandom
 from artifex.data.sources import BatchSource, Source
 from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Record, Spec
@@ -29,6 +29,11 @@ class Reader(Protocol):
         """Whether reading is a mere gather, for which threads would cost more than they bring."""
         ...
 
+    @property
+    def is_random(self) -> bool:
+        """Whether `read_into` draws from the generators that it is given."""
+        ...
+
     def __len__(self) -> int: ...
 
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
@@ -39,7 +44,10 @@ class Reader(Protocol):
         ...
 
     def fingerprint(self) -> Fingerprint:
-        """What tells these records from others: the same on every machine, small, ready for JSON."""
+        """What tells these records from others: the same on every machine, small, ready for JSON.
+
+        A reader whose fingerprint may overlook a change is also `Stamped`.
+        """
         ...
 
 
@@ -63,6 +71,10 @@ class RecordReader:
     identity: Fingerprint
 
     in_memory = False
+
+    @property
+    def is_random(self) -> bool:
+        return any(codec.is_random for _, codec in self.codecs.values())
 
     @property
     def spec(self) -> Spec:
@@ -92,6 +104,10 @@ class RecordReader:
     def fingerprint(self) -> Fingerprint:
         return self.identity
 
+    def stamp(self) -> str:
+        codecs = [f"{name} {key} {_stamp_of_codec(codec)}" for name, (key, codec) in self.codecs.items()]
+        return digest([stamp_of(self.source), *codecs, repr((dict(self.numbers), dict(self.texts)))])
+
     def _records(self, indices: Indices) -> Iterator[Record]:
         if isinstance(self.source, BatchSource):
             yield from self.source.read_many(indices)
@@ -114,6 +130,7 @@ class ArrayReader:
     """
 
     in_memory = True
+    is_random = False
 
     def __init__(self, arrays: Mapping[str, npt.ArrayLike], *, identity: Fingerprint | None = None) -> None:
         if not arrays:
@@ -140,6 +157,9 @@ class ArrayReader:
     def fingerprint(self) -> Fingerprint:
         return of_arrays(self._arrays) | self._identity
 
+    def stamp(self) -> str:
+        return stamp_of_arrays(self._arrays)
+
 
 @dataclass(frozen=True)
 class NumberReader:
@@ -153,6 +173,7 @@ class NumberReader:
     identity: Fingerprint
 
     in_memory = True
+    is_random = False
 
     @property
     def spec(self) -> Spec:
@@ -186,6 +207,10 @@ class SubsetReader:
         return self.reader.in_memory
 
     @property
+    def is_random(self) -> bool:
+        return self.reader.is_random
+
+    @property
     def spec(self) -> Spec:
         return self.reader.spec
 
@@ -205,6 +230,9 @@ class SubsetReader:
     def fingerprint(self) -> Fingerprint:
         return {"kind": "subset", **self.identity, "of": self.reader.fingerprint()}
 
+    def stamp(self) -> str:
+        return stamp_of(self.reader)
+
 
 def narrow(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The 32-bit counterpart of a 64-bit dtype, any other as it is; in this machine's byte order."""
@@ -221,6 +249,18 @@ def fits_dtype(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
         limits = np.iinfo(cast("Any", dtype))
         return bool(array.min() >= limits.min and array.max() <= limits.max)
     return True
+
+
+def _stamp_of_codec(codec: Codec) -> str:
+    if isinstance(codec, Stamped):
+        return codec.stamp()
+    text = repr(codec)
+    if " at 0x" in text:
+        raise ConfigError(
+            f"{text} does not say what it decodes to, so nothing it makes can be kept on disk: make it a "
+            f"dataclass, or give it a method `stamp() -> str`"
+        )
+    return text
 
 
 def _checked(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:

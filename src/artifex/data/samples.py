@@ -15,7 +15,7 @@ from artifex.data.errors import (
     ShapeError,
     TransformError,
 )
-from artifex.data.fingerprint import Fingerprint
+from artifex.data.fingerprint import Fingerprint, Stamped, digest, stamp_of
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import ArrayReader, Reader, fits_dtype, narrow, slots
 from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Spec
@@ -80,6 +80,10 @@ class MappedReader:
         first = self._sample(0, self._rows(np.zeros(1, np.int64), None), 0, np.random.default_rng(0))
         self.spec: Spec = spec_of(first)
 
+    @property
+    def is_random(self) -> bool:
+        return self._random or self._reader.is_random
+
     def __len__(self) -> int:
         return len(self._reader)
 
@@ -97,6 +101,15 @@ class MappedReader:
             "version": self._version,
             "of": self._reader.fingerprint(),
         }
+
+    def stamp(self) -> str:
+        if self._version is None:
+            raise ConfigError(
+                f"what {self._function!r} makes cannot be kept on disk without a `version=` by which a later run "
+                f'sees whether the function is still the same: pass one to `map`, e.g. `version="1"`, and '
+                f'change it with the function; or use `cache="memory"`'
+            )
+        return digest([self._version, stamp_of(self._reader)])
 
     def _rows(self, indices: Indices, random: RecordRandom | None) -> Arrays:
         rows = slots(self._reader.spec, len(indices))
@@ -125,6 +138,7 @@ class ItemReader:
     """
 
     in_memory = False
+    is_random = False
 
     def __init__(self, items: HasItems) -> None:
         self._items = items
@@ -144,6 +158,15 @@ class ItemReader:
     def fingerprint(self) -> Fingerprint:
         fields = {name: str(field) for name, field in self.spec.items()}
         return {"kind": type(self._items).__name__, "records": len(self), "fields": fields}
+
+    def stamp(self) -> str:
+        if isinstance(self._items, Stamped):
+            return self._items.stamp()
+        raise ConfigError(
+            f"records of a {type(self._items).__name__} cannot be kept on disk: nothing tells whether they are "
+            f"still the same. Give it a method `stamp() -> str` that changes with its content (a version, a "
+            f'digest), or use `cache="memory"`'
+        )
 
     def _sample(self, number: int) -> Mapping[str, Any]:
         try:

@@ -5,6 +5,7 @@ would hang the program. These are daemons: they end when the pool is closed, or 
 """
 
 import atexit
+import os
 import sys
 import threading
 import time
@@ -14,10 +15,14 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
+from artifex.data.checks import check_integer
+
 Task: TypeAlias = Callable[[], None]
 
 # How long `close` waits for tasks that are under way. Decoding one record takes milliseconds.
 _PATIENCE = 0.5
+
+_MOST_WORKERS = 16
 
 
 class Workers:
@@ -65,6 +70,21 @@ def _stop_all() -> None:
 
 
 _running: "weakref.WeakSet[Workers]" = weakref.WeakSet()
+
+
+def worker_count(num_workers: int | str | None, in_memory: bool) -> int:
+    """How many threads read, given what the user said and whether reading is a mere gather."""
+    if num_workers is None or num_workers == "auto":
+        return 0 if in_memory else min(_MOST_WORKERS, _cores())
+    check_integer("num_workers", num_workers, 0, 1024)
+    return int(num_workers)
+
+
+def _cores() -> int:
+    """Cores that this process may use, which in a container are fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _stop(tasks: "SimpleQueue[Task | None]", threads: list[threading.Thread]) -> None:

@@ -41,7 +41,7 @@ class CodecContract:
 
     def test_is_a_codec(self) -> None:
         codec, (_, expected) = self.codec(), self.good()
-        assert isinstance(codec, Codec), f"{type(codec).__name__} lacks `spec` or `decode`"
+        assert isinstance(codec, Codec), f"{type(codec).__name__} lacks `spec`, `is_random` or `decode`"
         assert codec.spec.shape == expected.shape, f"spec {codec.spec} for a value of {expected.shape}"
         assert codec.spec.dtype == expected.dtype, f"spec {codec.spec} for a value of {expected.dtype}"
 
@@ -75,6 +75,15 @@ class CodecContract:
         for row in range(2):
             codec.decode(value, batch[row, ...], rng=np.random.Generator(np.random.Philox(key=5)))
         np.testing.assert_array_equal(batch[0], batch[1])
+
+    def test_draws_only_if_it_says_so(self) -> None:
+        codec, (value, expected) = self.codec(), self.good()
+        if codec.is_random:
+            return
+        for key in range(3):
+            batch = _slots(codec, 1)
+            codec.decode(value, batch[0, ...], rng=np.random.Generator(np.random.Philox(key=key)))
+            self.assert_close(batch[0, ...], expected, "drew although `is_random` is False")
 
     def test_survives_pickling(self) -> None:
         codec, (value, expected) = pickle.loads(pickle.dumps(self.codec())), self.good()

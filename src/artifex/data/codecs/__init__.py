@@ -20,6 +20,11 @@ class Codec(Protocol):
         """Shape and dtype of what `decode` writes."""
         ...
 
+    @property
+    def is_random(self) -> bool:
+        """Whether `decode` draws from the generator that it is given."""
+        ...
+
     def decode(self, value: Any, out: npt.NDArray[Any], *, rng: np.random.Generator | None = None) -> None:
         """Writes the decoded value into `out`, a slot of the batch: no sample is copied twice.
 

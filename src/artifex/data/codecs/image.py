@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +55,9 @@ _one_large_picture = threading.Lock()
 # A photograph is decoded at 1/d where the part of it is at least this times d larger than the slot. Then the
 # mean difference to full decoding is about 1 grey level of 255; sharper filters show more of it.
 _MARGIN = {"bilinear": 1.3, "bicubic": 2.0, "lanczos": 2.5, "nearest": math.inf}
+
+
+_DECODERS = ("pillow", "simplejpeg", "imagecodecs")
 
 
 class Resample(StrEnum):
@@ -109,6 +112,15 @@ class ImageCodec:
     def spec(self) -> ArraySpec:
         """uint8 (height, width, channels)."""
         return ArraySpec((self.height, self.width, self.channels), np.dtype(np.uint8))
+
+    @property
+    def is_random(self) -> bool:
+        """Whether there is a random crop."""
+        return self.crop is not None
+
+    def stamp(self) -> str:
+        """Every setting, and the versions of the decoders: another one may round another way."""
+        return " ".join([repr(self), *(f"{name} {_version(name)}" for name in _DECODERS)])
 
     def decode(self, value: Any, out: npt.NDArray[Any], *, rng: np.random.Generator | None = None) -> None:
         """Writes the picture in the file `value` (bytes, bytearray or memoryview) into `out`.
@@ -203,3 +215,10 @@ class ImageCodec:
         shrink = min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]) / _MARGIN[self.resample]
         # libjpeg is told a least size: below 16 pixels another divisor would reach it too.
         return next((d for d in (8, 4, 2) if shrink >= d and max(stored) >= 16), 1)
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"

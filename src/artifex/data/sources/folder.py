@@ -83,8 +83,9 @@ class FolderSource:
         self.skipped = tuple(sorted((self._path(name), reason) for name, reason in walk.skipped))
         if not found:
             raise ConfigError(self._nothing_found(walk.others))
-        self.names = [name for name, _ in found]
-        self._sizes = np.array([size for _, size in found], np.int64)
+        self.names = [name for name, _, _ in found]
+        self._sizes = np.array([size for _, size, _ in found], np.int64)
+        self._times = np.array([time for _, _, time in found], np.int64)
         self.labels, self.classes = _label(self.root, self.names, labels)
         if self.skipped:
             warn(_tell(self.skipped), SkippedFilesWarning)
@@ -113,6 +114,10 @@ class FolderSource:
         """A digest of relative names, sizes and labels, the same wherever the folder lies."""
         labels = b"" if self.labels is None else self.labels.astype("<i4").tobytes()
         return digest([*self.names, self._sizes.astype("<i8").tobytes(), labels])
+
+    def stamp(self) -> str:
+        """A digest of root, names, sizes, labels and modification times: another one if a file was changed."""
+        return digest([self.root, self.fingerprint(), self._times.astype("<i8").tobytes()])
 
     def _path(self, name: str) -> str:
         return os.path.join(self.root, *name.split("/")) if os.sep != "/" else os.path.join(self.root, name)
@@ -147,8 +152,8 @@ class _Walk:
         self.skipped: list[tuple[str, str]] = []
         self.others: Counter[str] = Counter()
 
-    def files(self, root: str) -> Iterator[tuple[str, int]]:
-        """(relative path, size in bytes) of each file."""
+    def files(self, root: str) -> Iterator[tuple[str, int, int]]:
+        """(relative path, size in bytes, time of modification in nanoseconds) of each file."""
         info = os.stat(root)
         # Each with its path and the folders that it lies in, by which a loop shows.
         waiting: list[tuple[str, str, _Above]] = [(root, "", ((info.st_dev, info.st_ino),))]
@@ -165,19 +170,19 @@ class _Walk:
                         continue
                     name = prefix + entry.name
                     if entry.name.lower().endswith(self._suffixes):
-                        if (size := self._size(entry, name)) is not None:
-                            yield name, size
+                        if (info := self._regular(entry, name)) is not None:
+                            yield name, info.st_size, info.st_mtime_ns
                     elif (inside := self._inside(entry, name, above)) is not None:
                         waiting.append((entry.path, name + "/", inside))
 
-    def _size(self, entry: os.DirEntry[str], name: str) -> int | None:
+    def _regular(self, entry: os.DirEntry[str], name: str) -> os.stat_result | None:
         try:
             info = entry.stat()
         except OSError as error:
             self.skipped.append((name, _reason(error, is_link=entry.is_symlink())))
             return None
         if stat.S_ISREG(info.st_mode):
-            return info.st_size
+            return info
         self.skipped.append((name, _kind(info.st_mode)))
         return None
 

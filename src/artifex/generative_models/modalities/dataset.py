@@ -16,13 +16,14 @@ from artifex.data.device import Crossing, Step
 from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.fingerprint import Fingerprint, digest
 from artifex.data.loader import HostBatches
-from artifex.data.pipeline import Prepares, worker_count
+from artifex.data.pipeline import Prepares
 from artifex.data.plan import Rows
 from artifex.data.plan.order import MAX_SEED, permute
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import Reader, SubsetReader
 from artifex.data.samples import MappedReader, Sample, reader_of
 from artifex.data.types import Arrays, ArraySpec, Indices, Spec, Split
+from artifex.data.workers import worker_count
 from artifex.generative_models.core.configuration import BaseModalityConfig
 from artifex.generative_models.modalities.base import BaseDataset, RngStreams, draw_key
 
@@ -131,7 +132,8 @@ class RecordDataset(BaseDataset):
         Args:
             function: `function(sample) -> sample`, from a dict of NumPy arrays, numbers and strings to another;
                 every result has the keys, shapes and dtypes of the first. It runs in threads.
-            version: a string that changes when the function does; it stands in a loader's saved state.
+            version: a string that changes when the function does; it stands in a loader's saved state, and a
+                loader's `cache="disk"` needs it.
             random: the function is called as `function(sample, rng)`: with the record's own
                 `np.random.Generator` by a loader on the train split, and with None elsewhere.
         """
@@ -330,6 +332,7 @@ class MaterialisedReader:
     """The samples of a dataset that the device makes, as arrays on the host: for functions that run there."""
 
     in_memory = True
+    is_random = False
 
     def __init__(self, dataset: RecordDataset) -> None:
         self._dataset = dataset

@@ -8,7 +8,7 @@ import numpy as np
 from artifex.data.checks import LARGEST_INT32, check_integer
 from artifex.data.device import Step
 from artifex.data.errors import ConfigError, ConfigTypeError, RecordError, ShapeError
-from artifex.data.fingerprint import Fingerprint
+from artifex.data.fingerprint import Fingerprint, digest, stamp_of
 from artifex.data.pipeline import Prepares
 from artifex.data.plan import Arrangement, Listed, Mixed
 from artifex.data.plan.arrangement import whole_weights
@@ -41,6 +41,10 @@ class JoinedReader:
         return all(reader.in_memory for reader in self._readers)
 
     @property
+    def is_random(self) -> bool:
+        return any(reader.is_random for reader in self._readers)
+
+    @property
     def offsets(self) -> tuple[int, ...]:
         """The number of each reader's first record."""
         return tuple(int(edge) for edge in self._edges[:-1])
@@ -65,6 +69,9 @@ class JoinedReader:
 
     def fingerprint(self) -> Fingerprint:
         return {"kind": "joined", "of": [reader.fingerprint() for reader in self._readers]}
+
+    def stamp(self) -> str:
+        return digest([stamp_of(reader) for reader in self._readers])
 
 
 class MixedDataset(DerivedDataset):

@@ -1,0 +1,199 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from artifex.data.cache import CacheWarning, cache_info, cached_reader
+from artifex.data.cache import folders as folders_module
+from artifex.data.cache.folders import Identity, default_cache_dir, delete, make_room, open_folder
+from artifex.data.types import ArraySpec
+from cache_records import SIZE, Made, equal, read
+
+ALL = np.arange(SIZE)
+ROW = 20_000 + 3 + 4 + 1024 + 8
+SPEC = {"x": ArraySpec((2,), np.dtype(np.uint8))}
+
+
+def opened(root, version="1", **settings):
+    return cached_reader(Made(version=version), "disk", cache_dir=root, **settings)
+
+
+def filled(root, version="1", **settings):
+    reader = opened(root, version, **settings)
+    read(reader, ALL)
+    return reader
+
+
+def inside(root):
+    return [p for p in Path(root).iterdir() if p.is_dir()]
+
+
+def test_every_part_of_an_identity_counts():
+    base = ({"kind": "a"}, "stamp", SPEC, 5)
+    others = [
+        ({"kind": "b"}, "stamp", SPEC, 5),
+        ({"kind": "a"}, "other", SPEC, 5),
+        ({"kind": "a"}, "stamp", {"y": SPEC["x"]}, 5),
+        ({"kind": "a"}, "stamp", {"x": ArraySpec((2,), np.dtype(np.int8))}, 5),
+        ({"kind": "a"}, "stamp", SPEC, 6),
+    ]
+    assert Identity.of(*base) == Identity.of(*base)
+    assert len({Identity.of(*parts).hash for parts in (base, *others)}) == 6
+
+
+def test_an_identity_knows_release_and_format(monkeypatch):
+    one = Identity.of({}, "", SPEC, 5)
+    monkeypatch.setattr(folders_module, "__version__", "other")
+    two = Identity.of({}, "", SPEC, 5)
+    monkeypatch.setattr(folders_module, "FORMAT", 0)
+    assert len({one.hash, two.hash, Identity.of({}, "", SPEC, 5).hash}) == 3
+
+
+def test_other_records_have_another_folder(tmp_path):
+    filled(tmp_path, "1"), filled(tmp_path, "2")
+    assert len(inside(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[:-20],
+        lambda text: text.replace('"format": 1', '"format": 0'),
+        lambda text: text.replace('"version": "1"', '"version": "2"'),  # as two of one hash would be
+        lambda text: "\0" * len(text),
+        None,
+    ],
+)
+def test_a_manifest_that_is_not_ours_is_never_served(tmp_path, damage):
+    filled(tmp_path)
+    (folder,) = inside(tmp_path)
+    manifest = folder / "manifest.json"
+    text = manifest.read_text()
+    assert json.loads(text)["fingerprint"] == {"kind": "made", "version": "1"}
+    if damage:
+        manifest.write_text(damage(text))
+    else:
+        manifest.write_bytes(b"\xff\xfe")
+    # Were it served, these bytes would be: their sums are right.
+    made = Made()
+    reader = cached_reader(made, "disk", cache_dir=tmp_path)
+    assert equal(read(reader, ALL), read(Made(), ALL)) and len(made.made) == SIZE
+    assert manifest.read_text() == text and [p.name for p in inside(tmp_path)] == [folder.name]
+
+
+def test_a_damaged_folder_in_use_is_left_alone(tmp_path, monkeypatch):
+    holder = filled(tmp_path)
+    (folder,) = inside(tmp_path)
+    (folder / "manifest.json").write_text("{}")
+    monkeypatch.setattr(folders_module, "_TRIES", 2)
+    with pytest.warns(CacheWarning, match="is damaged, and other processes have it open; the run goes on"):
+        reader = opened(tmp_path)
+    assert equal(read(reader, ALL), read(holder, ALL))
+    del holder
+    assert equal(read(opened(tmp_path), ALL), read(Made(), ALL))
+
+
+def test_the_longest_unused_goes_first(tmp_path):
+    for age, version in ((30, "1"), (10, "2"), (20, "3")):
+        filled(tmp_path, version)
+        newest = max(inside(tmp_path), key=lambda p: (p / "lock").stat().st_mtime)
+        os.utime(newest / "lock", (1e9 - age, 1e9 - age))
+    names = [entry.name for entry in cache_info(tmp_path)]
+    one = cache_info(tmp_path)[0].bytes
+    filled(tmp_path, "4", cache_bytes=2 * one + SIZE * ROW)
+    left = [entry.name for entry in cache_info(tmp_path)]
+    assert left[1:] == names[:2] and len(left) == 3
+
+
+def test_what_is_in_use_stays_and_counts_as_what_it_may_become(tmp_path):
+    holder = opened(tmp_path, "1")  # nothing written yet
+    limit = (SIZE + 10) * ROW
+    made = Made(version="2")
+    other = cached_reader(made, "disk", cache_dir=tmp_path, cache_bytes=limit)
+    assert len(inside(tmp_path)) == 2
+    read(other, ALL), read(other, ALL)
+    assert SIZE + SIZE - 10 <= len(made.made) <= SIZE + SIZE - 8
+    with pytest.warns(CacheWarning, match="other caches that are in use take all of `cache_bytes`"):
+        third = cached_reader(Made(version="3"), "disk", cache_dir=tmp_path, cache_bytes=limit)
+    assert isinstance(third, Made)
+    del holder, other
+    filled(tmp_path, "3", cache_bytes=limit)
+    assert [entry.records for entry in cache_info(tmp_path)] == [SIZE]
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    code = (
+        "import sys, os; from cache_records import *; from artifex.data.cache import cached_reader\n"
+        "r = cached_reader(Made(), 'disk', cache_dir=sys.argv[1]); read(r, np.arange(9)); print(1, flush=True)\n"
+        "sys.stdin.read()"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe) as program:
+        program.stdout.readline()
+        (entry,) = cache_info(tmp_path)
+        (folder,) = inside(tmp_path)
+        assert entry.in_use and not delete(folder)
+        program.kill()
+    assert delete(folder) and not cache_info(tmp_path)
+
+
+def test_nothing_else_is_deleted(tmp_path):
+    filled(tmp_path)
+    (folder,) = inside(tmp_path)
+    (folder / "thesis.txt").write_text("mine")
+    assert not delete(folder) and (folder / "thesis.txt").exists()
+    (tmp_path / ("a" * 32)).symlink_to(folder)
+    assert not delete(tmp_path / ("a" * 32))
+    other = open_folder(tmp_path, Identity.of({}, "", SPEC, 5))
+    assert make_room(tmp_path, other, 100, 100) == 100
+    assert (folder / "thesis.txt").exists()
+
+
+def test_what_a_killed_deletion_left_goes(tmp_path):
+    filled(tmp_path)
+    (folder,) = inside(tmp_path)
+    folder.rename(tmp_path / f"deleted-{'0' * 32}")
+    filled(tmp_path)
+    assert [p.name for p in inside(tmp_path)] == [folder.name]
+
+
+def test_the_user_s_cache_folder(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("HOME", "/home/ada")
+    for value, expected in (("/fast", "/fast/artifex"), ("", "/home/ada/.cache/artifex"), ("x", None)):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert str(default_cache_dir()) == (
+            expected or "/home/ada/.cache/artifex"
+        )  # relative ones do not count
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert str(default_cache_dir()) == "/home/ada/Library/Caches/artifex"
+
+
+def test_a_root_that_cannot_be_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="`cache_dir` cannot be used: .*file.*; give another folder"):
+        opened(tmp_path / "file")
+
+
+def test_a_root_without_room_is_a_warning(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(folders_module.os, "fsync", full)
+    with pytest.warns(CacheWarning, match="No space left on device; the run goes on without it"):
+        assert isinstance(opened(tmp_path), Made)
+    assert [p.name for p in tmp_path.iterdir()] == []
+
+
+def test_unicode_and_deep_roots(tmp_path):
+    root = tmp_path / "größe 猫" / "\udce4"
+    filled(root)
+    assert cache_info(root)[0].records == SIZE
