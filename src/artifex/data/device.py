@@ -70,6 +70,8 @@ class Crossing:
         seed: the loader's.
         device: where the batches are committed to; None leaves the placement to JAX.
         placement: of a batch over the devices of all processes, instead of `device`.
+        fill_to: rows that a shorter batch is filled up to on the way; the result is cut again, so that a
+            transform is not compiled anew for the end of an epoch.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Crossing:
         seed: int,
         device: Any = None,
         placement: "Placement | None" = None,
+        fill_to: int = 0,
     ) -> None:
         for step in steps:
             if not callable(step):
@@ -91,7 +94,9 @@ class Crossing:
         # Steps that are known to hold nothing of the user's are compiled once for all datasets and loaders.
         shared = all(getattr(step, "is_shared", False) for step in steps)
         self._run = (_compiled if shared else _compile)(self._steps, self._dtype, out)
-        self._full = 0
+        # What mixes samples must not see rows that are none.
+        mixes = any(_is_batch_level(step) for step in steps)
+        self._fill_to = 0 if mixes or placement is not None else fill_to
 
     def __call__(
         self,
@@ -103,12 +108,9 @@ class Crossing:
         """The batch on the device: what the steps make of `arrays`, and `index`.
 
         With a `table` of all records, which is on the device already, the batch is gathered from it.
-        Where a batch is shorter than one before, it is filled up, and the result cut again: a whole
-        transform is not compiled anew for the end of an epoch.
         """
         size = len(index)
-        self._full = max(self._full, size)
-        missing = self._full - size if self._can_be_filled() else 0
+        missing = max(0, self._fill_to - size)
         inputs = {"turns": turns, "index": index, "arrays": dict(arrays)}
         if missing:
             inputs = jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[:1], missing, axis=0)]), inputs)
@@ -135,9 +137,6 @@ class Crossing:
         result = jax.eval_shape(run, self._root, turns, index, batch, None)
         arrays = {name: ArraySpec(array.shape[1:], np.dtype(array.dtype)) for name, array in result.items()}
         return arrays | {name: field for name, field in host.items() if field.is_text}
-
-    def _can_be_filled(self) -> bool:
-        return self._placement is None and not any(_is_batch_level(step) for step in self._steps)
 
 
 class Placement:

@@ -127,7 +127,8 @@ class DataLoader:
         fingerprint = {**reader.fingerprint(), "prepared": prepared}
         self.plan = plan = Plan.of(fingerprint, arrangement, batch_size, last_batch(last, drop_last), seed)
         over = _placement(sharding, device, plan)
-        self._crossing = Crossing(steps, dtype, seed, device, over)
+        full = min(batch_size, arrangement.size)
+        self._crossing = Crossing(steps, dtype, seed, device, over, fill_to=full)
         self._reader = reader = cached_reader(
             reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training
         )
