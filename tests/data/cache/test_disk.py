@@ -61,6 +61,14 @@ def test_what_was_read_is_there_for_the_next_run(tmp_path):
     assert equal(read(again, [7, 7, 0]), truth([7, 7, 0]))
 
 
+def test_what_this_process_wrote_is_checked_when_all_is_there(tmp_path):
+    reader = opened(tmp_path)
+    read(reader, ALL[1:])
+    assert not reader._store._is_right.any()
+    read(reader, [0])
+    assert reader._store._is_right.all() and reader.in_memory
+
+
 def test_some_are_there_and_some_are_not(tmp_path):
     made = Made()
     reader = opened(tmp_path, made)
