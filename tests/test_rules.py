@@ -163,7 +163,7 @@ def test_no_other_framework_is_loaded():
 
 
 def test_modalities_load_nothing_before_it_is_needed():
-    heavy = ("flax", "optax", "orbax", "PIL", "rich", "simplejpeg", "imagecodecs", "skimage")
+    heavy = ("flax", "optax", "orbax", "PIL", "rich", "simplejpeg", "imagecodecs", "cv2", "skimage")
     assert loaded_by("import artifex.generative_models.modalities", *heavy) == set()
 
 

@@ -195,8 +195,9 @@ def test_fits_are_pillows(size, resample, data):
         "stretch": image.resize(wh, PILLOW[resample]),
     }
     for fit, expected in oracle.items():
-        got = decoded(ImageCodec(*size, fit=fit, resample=resample, fill=31), data)
-        np.testing.assert_array_equal(got, np.asarray(expected), err_msg=fit)
+        got = difference(decoded(ImageCodec(*size, fit=fit, resample=resample, fill=31), data), expected)
+        # Bilinear has filters of its own, which test_bilinear.py holds to Pillow's.
+        assert got.mean() <= (0.8 if resample is Resample.BILINEAR else 0), fit
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])
@@ -312,10 +313,13 @@ def test_nothing_of_pillows_is_changed():
     assert before[0] is False
 
 
-def test_a_missing_package_is_told_at_construction(monkeypatch):
-    monkeypatch.delitem(sys.modules, "artifex.data.codecs.jpeg")
-    monkeypatch.setitem(sys.modules, "simplejpeg", None)
-    with pytest.raises(MissingPackageError, match=r'simplejpeg; pip install "artifex-data\[image\]"'):
+@pytest.mark.parametrize(
+    ("module", "package"), [("jpeg", "simplejpeg"), ("raster", "PIL"), ("bilinear", "cv2")]
+)
+def test_a_missing_package_is_told_at_construction(monkeypatch, module, package):
+    monkeypatch.delitem(sys.modules, f"artifex.data.codecs.{module}")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=package + r'; pip install "artifex-data\[image\]"'):
         ImageCodec(4, 4)
 
 

@@ -56,8 +56,7 @@ _one_large_picture = threading.Lock()
 # mean difference to full decoding is about 1 grey level of 255; sharper filters show more of it.
 _MARGIN = {"bilinear": 1.3, "bicubic": 2.0, "lanczos": 2.5, "nearest": math.inf}
 
-
-_DECODERS = ("pillow", "simplejpeg", "imagecodecs")
+_PACKAGES = ("pillow", "simplejpeg", "imagecodecs")
 
 
 class Resample(StrEnum):
@@ -105,7 +104,7 @@ class ImageCodec:
             raise ConfigError(f"`channels` must be 1 (grey), 3 (RGB) or 4 (RGBA), got {self.channels!r}")
         object.__setattr__(self, "fit", check_choice(Fit, "fit", self.fit))
         object.__setattr__(self, "resample", check_choice(Resample, "resample", self.resample))
-        for module in ("jpeg", "raster"):  # a missing package is told here, not in a worker
+        for module in ("bilinear", "jpeg", "raster"):  # a missing package is told here, not in a worker
             import_module(f"artifex.data.codecs.{module}")
 
     @property
@@ -119,8 +118,11 @@ class ImageCodec:
         return self.crop is not None
 
     def stamp(self) -> str:
-        """Every setting, and the versions of the decoders: another one may round another way."""
-        return " ".join([repr(self), *(f"{name} {_version(name)}" for name in _DECODERS)])
+        """Every setting, and the versions of the packages: another one may round another way."""
+        from artifex.data.codecs import bilinear
+
+        versions = [f"opencv {bilinear.VERSION}", *(f"{name} {_version(name)}" for name in _PACKAGES)]
+        return " ".join([repr(self), *versions])
 
     def decode(self, value: Any, out: npt.NDArray[Any], *, rng: np.random.Generator | None = None) -> None:
         """Writes the picture in the file `value` (bytes, bytearray or memoryview) into `out`.
@@ -176,18 +178,14 @@ class ImageCodec:
 
     def _decode_photo(self, data: bytes, photo: "Photo", window: Window, out: Pixels) -> None:
         """Decodes no more of a JPEG than shows, and straight into the slot where nothing is left to do."""
-        from artifex.data.codecs import jpeg, raster
+        from artifex.data.codecs import bilinear, jpeg, raster
 
         channels = min(self.channels, 3)
         size = turned(window.size, photo.orientation)
         box = stored_box(window.box, photo.size, photo.orientation)
         whole = box == (0, 0, *size) and size == photo.size
-        if (
-            whole
-            and photo.orientation == 1
-            and out.shape == (*size[::-1], channels)
-            and out.flags.c_contiguous
-        ):
+        is_slot = photo.orientation == 1 and out.shape == (*size[::-1], channels) and out.flags.c_contiguous
+        if whole and is_slot:
             jpeg.decode(data, photo, channels, buffer=out)
             return
         divisor = self._divisor(box, size, photo.size)
@@ -198,7 +196,12 @@ class ImageCodec:
             pixels = pixels[y : math.ceil(bottom), x : math.ceil(right)]
             left, top, right, bottom = left - x, top - y, right - x, bottom - y
         box = (left, top, right, bottom)
-        if box != (0, 0, *size) or pixels.shape[1::-1] != size:
+        stored = (pixels.shape[1], pixels.shape[0])
+        if self.resample is Resample.BILINEAR and bilinear.can_scale(stored, box, size):
+            pixels = bilinear.scaled(pixels, box, size, out if is_slot else None)
+            if is_slot:
+                return
+        else:
             image = raster.Image.fromarray(pixels if channels == 3 else pixels[..., 0])
             pixels = raster.resized(image, box, size, self.resample)
         paste(upright(pixels, photo.orientation), out, window, self.fill)

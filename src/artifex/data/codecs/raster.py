@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.codecs import bilinear
 from artifex.data.codecs.crop import UPRIGHT, Box, Pixels, Size, upright
 from artifex.data.codecs.headers import (
     ImageLimits,
@@ -176,6 +177,10 @@ def resized(image: Image.Image, box: Box, size: Size, resample: str) -> Pixels:
     """
     left, top, right, bottom = box
     width, height = image.size
+    quick = resample == "bilinear" and image.mode != "RGBA"
+    if quick and bilinear.can_scale(image.size, box, size):
+        pixels = np.asarray(image)
+        return bilinear.scaled(pixels if pixels.ndim == 3 else pixels[..., None], box, size)
     if (right - left, bottom - top) == size and left == int(left) and top == int(top):
         image = image.crop((int(left), int(top), int(right), int(bottom)))
     else:
