@@ -62,6 +62,7 @@ PUBLIC = {
     "artifex.data.plan": {
         "Arranged",
         "Arrangement",
+        "Balanced",
         "Drawn",
         "Kept",
         "LastBatch",

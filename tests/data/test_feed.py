@@ -164,6 +164,9 @@ def test_filters_weights_and_repeats():
         int(i) for b in create_data_loader(DATA, 4, sample_weights=keep.astype(float)) for i in b["index"]
     ]
     assert len(draws) == 20 and set(draws) <= set(range(0, 20, 2))
+    labels = np.arange(20) // 16  # 16 of one class, 4 of the other
+    even = [np.asarray(b["index"]) for b in create_data_loader(DATA, 4, balance=labels)]
+    assert [labels[index].sum() for index in even] == [2] * 5
     repeated = create_data_loader({"x": np.zeros(3)}, 3, repeat=2, transform=noise)
     drawn = [x for b in repeated for x in b["noise"].tolist()]
     assert len(set(drawn)) == 6, "each time a record comes it has other random numbers"

@@ -88,6 +88,7 @@ class DataLoader:
         last: str | LastBatch | None = None,
         keep: npt.ArrayLike | None = None,
         sample_weights: npt.ArrayLike | None = None,
+        balance: npt.ArrayLike | None = None,
         repeat: int = 1,
         num_workers: int | str | None = None,
         prefetch: int | str = "auto",
@@ -116,6 +117,7 @@ class DataLoader:
             seed=seed,
             keep=keep,
             sample_weights=sample_weights,
+            balance=balance,
             repeat=repeat,
         )
         if training is not None:
@@ -270,6 +272,7 @@ def create_data_loader(
     last: str | LastBatch | None = None,
     keep: npt.ArrayLike | None = None,
     sample_weights: npt.ArrayLike | None = None,
+    balance: npt.ArrayLike | None = None,
     repeat: int = 1,
     num_workers: int | str | None = None,
     prefetch: int | str = "auto",
@@ -298,6 +301,9 @@ def create_data_loader(
         keep: a filter that was computed before: one boolean per record.
         sample_weights: draws with replacement, with probabilities in proportion to these: one number per
             record, 0 or more. An epoch has as many draws as there are records.
+        balance: one label per record, integers or strings: each class comes equally often, exactly, over any stretch
+            of batches; within a class each record comes once before any comes again. An epoch has as many samples
+            as there are records (that `keep` keeps).
         repeat: how many times the records come in an epoch, each time in another order, > 0.
         num_workers: threads that read and decode; 0 reads when a batch is asked for; "auto" (or None) chooses: 0
             for data in memory, else one for each core, 16 at most. The batches are the same for any number.
@@ -332,6 +338,7 @@ def create_data_loader(
         last=last,
         keep=keep,
         sample_weights=sample_weights,
+        balance=balance,
         repeat=repeat,
         num_workers=num_workers,
         prefetch=prefetch,

@@ -97,7 +97,14 @@ def test_bad_settings_are_told(arguments, error, message):
 
 
 def asked(**arguments):
-    defaults = {"shuffle": True, "seed": 0, "keep": None, "sample_weights": None, "repeat": 1}
+    defaults = {
+        "shuffle": True,
+        "seed": 0,
+        "keep": None,
+        "sample_weights": None,
+        "balance": None,
+        "repeat": 1,
+    }
     return arrange([], 4, **defaults | arguments)
 
 
@@ -105,6 +112,8 @@ def test_arguments_become_an_arrangement():
     assert asked() == Listed(4) and asked(shuffle=False) == Listed(4, False)
     assert asked(repeat=3).size == 12
     assert asked(keep=[True, False, True, True]).size == 3
+    assert asked(balance=[0, 0, 1, 1]).size == 4
+    assert asked(balance=[0, 0, 1, 1], keep=[True, False, True, True]).size == 3
     assert asked(sample_weights=[0, 0, 1, 0]).at(0, np.arange(4))[0].tolist() == [2] * 4
 
 
@@ -112,6 +121,7 @@ def test_arguments_become_an_arrangement():
     ("arguments", "message"),
     [
         ({"keep": [True] * 4, "sample_weights": [1] * 4}, "exclude each other"),
+        ({"balance": [1] * 4, "sample_weights": [1] * 4}, "exclude each other"),
         ({"sample_weights": [1] * 4, "shuffle": False}, "needs `shuffle=True`"),
         ({"repeat": 0}, "`repeat` must be from 1"),
     ],

@@ -6,7 +6,8 @@ import numpy.typing as npt
 
 from artifex.data.checks import check_bool, check_choice, check_integer
 from artifex.data.errors import ConfigError
-from artifex.data.plan.arrangement import Arrangement, Drawn, Kept, Listed, Repeated
+from artifex.data.plan.arrangement import Arrangement, Drawn, Kept, Listed, Repeated, kept_numbers
+from artifex.data.plan.balanced import Balanced
 from artifex.data.plan.order import MAX_RECORDS
 from artifex.data.plan.plan import LastBatch
 
@@ -28,6 +29,7 @@ def arrange(
     seed: int,
     keep: npt.ArrayLike | None,
     sample_weights: npt.ArrayLike | None,
+    balance: npt.ArrayLike | None,
     repeat: int,
 ) -> Arrangement:
     """Which record stands at which place, for the arguments of `create_data_loader`.
@@ -41,17 +43,22 @@ def arrange(
         raise ConfigError(
             "`keep` and `sample_weights` exclude each other: give what is left out the weight 0"
         )
+    if balance is not None and sample_weights is not None:
+        raise ConfigError("`balance` and `sample_weights` exclude each other; give one of the two")
     if isinstance(dataset, Arranged):
-        if keep is not None or sample_weights is not None:
+        if not (keep is sample_weights is balance is None):
             raise ConfigError(
-                f"{type(dataset).__name__} arranges its records itself, so `keep` and `sample_weights` do not "
-                f"apply to it; filter or weight its parts"
+                f"{type(dataset).__name__} arranges its records itself, so `keep`, `sample_weights` and `balance` "
+                f"do not apply to it; filter or weight its parts"
             )
         arrangement = dataset.arrangement(shuffle=shuffle, seed=seed)
     elif sample_weights is not None:
         if not shuffle:
             raise ConfigError("`sample_weights` draws at random; it needs `shuffle=True`")
         arrangement = Drawn.of(sample_weights, num_records, places=num_records, seed=seed)
+    elif balance is not None:
+        numbers = None if keep is None else kept_numbers(keep, num_records)
+        arrangement = Balanced.of(balance, num_records, numbers=numbers, shuffle=shuffle, seed=seed)
     elif keep is not None:
         arrangement = Kept.of(keep, num_records, shuffle=shuffle, seed=seed)
     else:

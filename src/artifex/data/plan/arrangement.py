@@ -95,15 +95,7 @@ class Kept:
             ShapeError: the mask is not one boolean per record.
             ConfigError: it keeps nothing.
         """
-        kept = np.asarray(mask)
-        if kept.dtype != np.bool_ or kept.shape != (num_records,):
-            raise ShapeError(
-                f"`keep` must be one boolean for each of the {num_records} records, got "
-                f"{kept.dtype}{list(kept.shape)}"
-            )
-        numbers = np.flatnonzero(kept).astype(np.int64)
-        if not len(numbers):
-            raise ConfigError("`keep` is False for every record: nothing would be left")
+        numbers = kept_numbers(mask, num_records)
         return cls(numbers, Listed(len(numbers), shuffle, seed))
 
     @property
@@ -249,6 +241,20 @@ class Drawn:
 
     def describe(self) -> dict[str, Any]:
         return {"drawn": self.places, "seed": self.seed, "weights": self.identity}
+
+
+def kept_numbers(mask: npt.ArrayLike, num_records: int) -> Indices:
+    """The numbers of the records that a mask keeps, ascending; errors as for `Kept.of`."""
+    kept = np.asarray(mask)
+    if kept.dtype != np.bool_ or kept.shape != (num_records,):
+        raise ShapeError(
+            f"`keep` must be one boolean for each of the {num_records} records, got "
+            f"{kept.dtype}{list(kept.shape)}"
+        )
+    numbers = np.flatnonzero(kept).astype(np.int64)
+    if not len(numbers):
+        raise ConfigError("`keep` is False for every record: nothing would be left")
+    return numbers
 
 
 def at_running_places(arrangement: Arrangement, running: Indices) -> Places:

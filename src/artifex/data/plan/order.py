@@ -10,6 +10,7 @@ outside 0..n-1 is sent through again ("cycle walking").
 
 from functools import lru_cache
 from math import isqrt
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ MAX_SEED = 2**64 - 1
 # (chi-square over 100,000 keys) from 10 rounds on; the tests hold it to that.
 _ROUNDS = 12
 
-_U64 = npt.NDArray[np.uint64]
+_U64: TypeAlias = npt.NDArray[np.uint64]
+_Word: TypeAlias = np.uint64 | _U64
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MASK = 2**64 - 1
 
@@ -31,7 +33,7 @@ _MASK = 2**64 - 1
 def permute(places: Indices, size: int, seed: int, epoch: int) -> Indices:
     """Sends each of `places` (0 to size - 1) to its number in the permutation of (seed, epoch)."""
     keys = _round_keys(seed, epoch)
-    a, b = grid(size)
+    a, b = map(np.uint64, grid(size))
     numbers = _feistel(places.astype(np.uint64), keys, a, b)
     outside = np.flatnonzero(numbers >= size)
     while outside.size:
@@ -41,33 +43,50 @@ def permute(places: Indices, size: int, seed: int, epoch: int) -> Indices:
     return numbers.astype(np.int64)
 
 
+def permute_each(places: Indices, sizes: Indices, seeds: npt.NDArray[np.uint64], epochs: Indices) -> Indices:
+    """The same with a size, seed and epoch for each place, all of shape (n,): many shuffles at a time."""
+    keys = _keys_of(seeds, epochs.astype(np.uint64))
+    bounds = sizes.astype(np.uint64)
+    root = np.sqrt((sizes - 1).astype(np.float64)).astype(np.uint64)
+    root -= (root * root >= bounds).astype(np.uint64)  # floating point may round up to the next one
+    a = root + np.uint64(1)
+    b = (bounds + a - np.uint64(1)) // a
+    numbers = _feistel(places.astype(np.uint64), keys, a, b)
+    outside = np.flatnonzero(numbers >= bounds)
+    while outside.size:
+        again = _feistel(numbers[outside], keys[:, outside], a[outside], b[outside])
+        numbers[outside] = again
+        outside = outside[again >= bounds[outside]]
+    return numbers.astype(np.int64)
+
+
 def grid(size: int) -> tuple[int, int]:
     """The sides of the smallest nearly square grid with at least `size` places."""
     a = isqrt(size - 1) + 1 if size > 1 else 1
     return a, -(-size // a)
 
 
-def _feistel(numbers: _U64, keys: _U64, a: int, b: int) -> _U64:
-    left, right = np.divmod(numbers, np.uint64(b))
+def _feistel(numbers: _U64, keys: _U64, a: _Word, b: _Word) -> _U64:
+    left, right = np.divmod(numbers, b)
     for i in range(0, len(keys), 2):
         left = _add(left, _mix(right, keys[i]), a)
         right = _add(right, _mix(left, keys[i + 1]), b)
-    left *= np.uint64(b)
+    left *= b
     left += right
     return left
 
 
-def _add(half: _U64, noise: _U64, side: int) -> _U64:
+def _add(half: _U64, noise: _U64, side: _Word) -> _U64:
     """(half + noise mod side) mod side. `side` is below 2**32, so that no product overflows."""
     noise >>= np.uint64(32)
-    noise *= np.uint64(side)
+    noise *= side
     noise >>= np.uint64(32)
     noise += half
     # Below `side` the difference wraps around to a huge number: the minimum is the remainder.
-    return np.minimum(noise, noise - np.uint64(side))
+    return np.minimum(noise, noise - side)
 
 
-def _mix(x: _U64, key: np.uint64) -> _U64:
+def _mix(x: _U64, key: _Word) -> _U64:
     """A hash of 64 bits: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), keyed."""
     x = x + key
     x ^= x >> np.uint64(30)
@@ -86,8 +105,13 @@ def mix_words(places: Indices, seed: int, epoch: int) -> _U64:
 
 @lru_cache(maxsize=64)
 def _round_keys(seed: int, epoch: int) -> _U64:
-    zero = np.uint64(0)
-    base = _mix(_mix(np.array([seed & _MASK], np.uint64), _GOLDEN) + np.uint64(epoch & _MASK), _GOLDEN)
-    keys = _mix(base + np.arange(1, _ROUNDS + 1, dtype=np.uint64) * _GOLDEN, zero)
+    keys = _keys_of(np.array([seed & _MASK], np.uint64), np.array([epoch & _MASK], np.uint64))[:, 0]
     keys.setflags(write=False)
     return keys
+
+
+def _keys_of(seeds: _U64, epochs: _U64) -> _U64:
+    """The keys of the rounds, (rounds, n), for n pairs of seed and epoch."""
+    base = _mix(_mix(seeds, _GOLDEN) + epochs, _GOLDEN)
+    rounds = np.arange(1, _ROUNDS + 1, dtype=np.uint64)[:, None] * _GOLDEN
+    return _mix(base + rounds, np.uint64(0))

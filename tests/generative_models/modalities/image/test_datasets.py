@@ -260,7 +260,7 @@ def test_a_folder_s_files_with_labels_and_paths(photos):
     )
     assert dataset.class_to_idx == {"cat": 0, "dog": 1, "owl": 2}
     batch = dataset.take(range(5))
-    assert batch["labels"].tolist() == [0, 0, 1, 1, 2]
+    assert batch["labels"].tolist() == dataset.labels.tolist() == [0, 0, 1, 1, 2]
     for row, path in enumerate(batch["paths"]):
         number = int(path.rsplit("/", 1)[1][0])
         np.testing.assert_allclose(batch["images"][row], PIXELS[number] / 255, atol=1e-7)

@@ -282,6 +282,7 @@ class ImageFolderDataset(ImageDataset):
     Attributes:
         classes: names of the classes, sorted; empty without labels.
         class_to_idx: name -> label.
+        labels: int32 (number of files,), e.g. for `balance` of a loader; None without labels.
         skipped: (path, reason) for all that bears an image's name and is no regular file.
 
     Raises:
@@ -328,6 +329,7 @@ class ImageFolderDataset(ImageDataset):
             max_bytes=limits.max_bytes,
         )
         self.classes, self.class_to_idx, self.skipped = source.classes, source.class_to_idx, source.skipped
+        self.labels = source.labels
         reader = RecordReader(
             source,
             codecs={"images": ("data", codec)},
