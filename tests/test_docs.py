@@ -6,7 +6,7 @@ classes of small JPEG and PNG files). A comment in the line before a block chang
     <!-- fresh -->             it starts with an empty namespace
     <!-- not run: reason -->   it is only compiled
 
-Lines `#> ...` after a `print` are what it must print.
+Lines `# > ...` after a `print` are what it must print.
 """
 
 import contextlib
@@ -70,9 +70,7 @@ def run_page(text: str, name: str) -> int:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(code, namespace)
-        promised = [
-            line.strip()[3:].rstrip() for line in block.code.splitlines() if line.strip().startswith("#> ")
-        ]
+        promised = [match[1].rstrip() for match in re.finditer(r"^ *# ?> (.*)$", block.code, re.M)]
         if promised:
             assert [line.rstrip() for line in printed.getvalue().splitlines()] == promised, (
                 f"line {block.line}"
@@ -117,6 +115,7 @@ def test_the_readme_has_an_example():
     [
         ("```python\nraise ValueError('the block ran')\n```\n", "the block ran"),
         ("```python\nx = 1\nprint(x)\n#> 2\n```\n", "line 2"),
+        ("```python\nx = 1\nprint(x)\n# > 2\n```\n", "line 2"),
         ("```python\nx = 1\n```\n\n<!-- fresh -->\n```python\nx\n```\n", "name 'x'"),
         ("<!-- not run: slow -->\n```python\nx = 1\n```\n", "say why"),
         ("<!-- skipped -->\n```python\nx = 1\n```\n", "unknown mark"),

@@ -63,6 +63,7 @@ PUBLIC = {
         "Arranged",
         "Arrangement",
         "Balanced",
+        "Bucketed",
         "Drawn",
         "Kept",
         "LastBatch",

@@ -24,7 +24,12 @@ _SMALL_BYTES = 16 * 1024
 
 
 class BufferPool:
-    """Buffers for batches of up to `batch_size` samples. `take` is for one thread, the arrays for any."""
+    """Buffers for batches of up to `batch_size` samples. `take` is for one thread, the arrays for any.
+
+    Args:
+        spec: the fields; of samples in several shapes, that of the largest.
+        batch_size: most rows.
+    """
 
     def __init__(self, spec: Spec, batch_size: int) -> None:
         self._fields = {name: _FieldBuffers(field, batch_size) for name, field in spec.items()}
@@ -33,30 +38,34 @@ class BufferPool:
         """How many buffers were made, over all fields."""
         return sum(len(field) for field in self._fields.values())
 
-    def take(self, rows: int) -> dict[str, npt.NDArray[Any]]:
-        """Arrays `(rows, *shape)` for every field, with whatever they held before; None for strings."""
-        return {name: field.take(rows) for name, field in self._fields.items()}
+    def take(self, rows: int, spec: Spec | None = None) -> dict[str, npt.NDArray[Any]]:
+        """Arrays `(rows, *shape)` for every field, with whatever they held before; None for strings.
+
+        `spec` has the shapes where they are others than those of the pool, and no larger.
+        """
+        if spec is None:
+            return {name: field.take(rows) for name, field in self._fields.items()}
+        return {name: field.take(rows, spec[name].shape) for name, field in self._fields.items()}
 
 
 class _FieldBuffers:
     def __init__(self, spec: ArraySpec, batch_size: int) -> None:
         self._shape, self._dtype, self._is_text = spec.shape, spec.dtype, spec.is_text
-        self._row_bytes = prod(spec.shape) * spec.dtype.itemsize
-        self._bytes = batch_size * self._row_bytes
+        self._bytes = batch_size * prod(spec.shape) * spec.dtype.itemsize
         self._memory: list[npt.NDArray[np.uint8]] = []
         self._starts: list[int] = []
 
     def __len__(self) -> int:
         return len(self._memory)
 
-    def take(self, rows: int) -> npt.NDArray[Any]:
-        shape = (rows, *self._shape)
+    def take(self, rows: int, shape: tuple[int, ...] | None = None) -> npt.NDArray[Any]:
+        shape = (rows, *(self._shape if shape is None else shape))
         if self._is_text:
             return np.full(shape, None, object)
         if self._bytes < _SMALL_BYTES:
             return np.empty(shape, self._dtype)
         memory, start = self._idle()
-        return memory[start : start + rows * self._row_bytes].view(self._dtype).reshape(shape)
+        return memory[start : start + prod(shape) * self._dtype.itemsize].view(self._dtype).reshape(shape)
 
     def _idle(self) -> tuple[npt.NDArray[np.uint8], int]:
         """A buffer that is free, and where in it an aligned address comes first."""

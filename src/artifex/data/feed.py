@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import jax
 import numpy as np
 
+from artifex.data.buckets import refuse_buckets
 from artifex.data.device import Crossing, DeviceArrays, Placement
 from artifex.data.errors import ConfigError
 from artifex.data.loader import HostBatch, HostBatches
@@ -131,6 +132,7 @@ class TableFeed:
     """
 
     def __init__(self, reader: Reader, crossing: Crossing, plan: Plan, *, device: Any = None) -> None:
+        refuse_buckets(reader, '`placement="device"`')
         if not reader.in_memory:
             raise ConfigError(
                 '`placement="device"` is for data in memory, and these are read from files; load them into an '

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+from artifex.data.buckets import BucketReader
 from artifex.data.buffers import BufferPool
 from artifex.data.plan import Rows
 from artifex.data.randomness import RecordRandom
@@ -79,7 +80,7 @@ class HostBatches:
 
     def _read_here(self) -> tuple[Rows, dict[str, npt.NDArray[Any]]]:
         rows = next(self._rows)
-        arrays = self._pool.take(len(rows.numbers))
+        arrays = self._slots(rows)
         self._reader.read_into(rows.numbers, arrays, self._random(rows))
         return rows, arrays
 
@@ -97,8 +98,13 @@ class HostBatches:
             rows = next(self._rows, None)
             if rows is None:
                 return
-            arrays = self._pool.take(len(rows.numbers))
+            arrays = self._slots(rows)
             self._ahead.append(_Reading(self._reader, rows, self._random(rows), arrays, workers))
+
+    def _slots(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
+        reader = self._reader
+        spec = reader.specs[reader.bucket(rows.numbers)] if isinstance(reader, BucketReader) else None
+        return self._pool.take(len(rows.numbers), spec)
 
     def _random(self, rows: Rows) -> RecordRandom | None:
         return None if self._seed is None else RecordRandom(self._seed, rows.turns, rows.numbers)

@@ -10,15 +10,17 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.buckets import BucketReader
 from artifex.data.cache import CacheKind, cached_reader
 from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer
 from artifex.data.device import Crossing, Placement, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError, StateError
 from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
-from artifex.data.plan import LastBatch, Plan, Rows, arrange, last_batch
+from artifex.data.plan import Bucketed, LastBatch, Plan, Rows, arrange, last_batch
 from artifex.data.plan.order import MAX_SEED
 from artifex.data.samples import reader_of
 from artifex.data.types import Spec
+from artifex.data.warn import warn
 from artifex.data.workers import worker_count
 
 STATE_VERSION = 1
@@ -30,6 +32,10 @@ _FLOATS = ("float32", "bfloat16", "float16")
 
 # What batches that are read ahead may take together, where the loader chooses how many: from 2 to 8.
 _READ_AHEAD_BYTES = 2**28
+
+
+class DroppedBucketWarning(UserWarning):
+    """Buckets with fewer records than a batch has are left out."""
 
 
 class DataPlacement(StrEnum):
@@ -119,6 +125,7 @@ class DataLoader:
             sample_weights=sample_weights,
             balance=balance,
             repeat=repeat,
+            buckets=reader.of if isinstance(reader, BucketReader) else None,
         )
         if training is not None:
             check_bool("training", training)
@@ -128,9 +135,9 @@ class DataLoader:
         prepared = {"training": training, "dtype": dtype, "steps": [describe_step(step) for step in steps]}
         fingerprint = {**reader.fingerprint(), "prepared": prepared}
         self.plan = plan = Plan.of(fingerprint, arrangement, batch_size, last_batch(last, drop_last), seed)
+        _warn_of_dropped(plan)
         over = _placement(sharding, device, plan)
-        full = min(batch_size, arrangement.size)
-        self._crossing = Crossing(steps, dtype, seed, device, over, fill_to=full)
+        self._crossing = Crossing(steps, dtype, seed, device, over, fill_to=plan.most_rows)
         self._reader = reader = cached_reader(
             reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training
         )
@@ -167,7 +174,7 @@ class DataLoader:
 
     @property
     def spec(self) -> Spec:
-        """Shape and dtype of each field of one sample, as it comes in a batch."""
+        """Shape and dtype of each field of one sample, as it comes in a batch; of the largest, with buckets."""
         return self._crossing.spec(self._reader.spec)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -204,7 +211,7 @@ class DataLoader:
             raise ConfigError(
                 '`scan` needs the data on the device: make the loader with `placement="device"`'
             )
-        if self.plan.last is LastBatch.SHORT and self.plan.arrangement.size % self.plan.batch_size:
+        if not self.plan.is_even:
             raise ConfigError(
                 "`scan` needs batches of one size; make the loader with `drop_last=True`, or with `last='pad'` "
                 "or 'wrap'"
@@ -387,15 +394,29 @@ def _prefetch_count(prefetch: int | str, spec: Spec, batch_size: int) -> int:
     return int(prefetch)
 
 
+def _warn_of_dropped(plan: Plan) -> None:
+    """Tells of buckets that are left out whole, which no order of theirs would change."""
+    if plan.last is not LastBatch.DROP or not isinstance(plan.arrangement, Bucketed):
+        return
+    dropped = [part.size for part in plan.arrangement.parts if part.size < plan.batch_size]
+    if dropped:
+        warn(
+            f"`drop_last=True` leaves out {len(dropped)} of {len(plan.arrangement.parts)} buckets in every epoch, "
+            f"with {sum(dropped)} of {plan.arrangement.size} records: each has fewer than `batch_size` "
+            f"{plan.batch_size}; pass `last='pad'`, 'wrap' or 'short', or fewer buckets",
+            DroppedBucketWarning,
+        )
+
+
 def _placement(sharding: Any, device: Any, plan: Plan) -> Placement | None:
     if sharding is None:
         return None
     if device is not None:
         raise ConfigError("`device` and `sharding` exclude each other; give one of the two")
-    if plan.last is LastBatch.SHORT and plan.arrangement.size % plan.batch_size:
+    if not plan.is_even:
         raise ConfigError(
-            f"over several devices all batches must have one size, and {plan.arrangement.size} records leave a "
-            f"batch of {plan.arrangement.size % plan.batch_size}: pass `drop_last=True`, or `last='pad'` or 'wrap'"
+            f"over several devices all batches must have one size, and {plan.arrangement.size} records in batches "
+            f"of {plan.batch_size} leave a shorter one: pass `drop_last=True`, or `last='pad'` or 'wrap'"
         )
     return Placement(sharding, plan.batch_size)
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.buckets import refuse_buckets
 from artifex.data.errors import (
     ConfigError,
     ConfigTypeError,
@@ -72,6 +73,7 @@ class MappedReader:
     def __init__(
         self, reader: Reader, function: Callable[..., Sample], *, random: bool, version: str | None
     ) -> None:
+        refuse_buckets(reader, "`map`")
         if not callable(function):
             raise ConfigTypeError(f"`function` must be callable, got {function!r}")
         if version is not None and not isinstance(version, str):

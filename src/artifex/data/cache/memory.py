@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.errors import ConfigError
-from artifex.data.types import Arrays, ArraySpec, Indices, Spec
+from artifex.data.types import Arrays, Indices, Spec
 
 _TEXT_BYTES = 128
 """What a string counts as, whatever its length."""
@@ -28,7 +28,7 @@ class MemoryStore:
     def __init__(self, spec: Spec, num_records: int, limit: int) -> None:
         self._num_records = num_records
         self._made_of = (spec, num_records, limit)
-        self._capacity = capacity(num_records, sum(map(_row_bytes, spec.values())), limit)
+        self._capacity = capacity(num_records, bytes_of_row(spec), limit)
         try:
             # The system gives the pages when they are first written.
             self._arrays: Mapping[str, npt.NDArray[Any]] = {
@@ -92,5 +92,8 @@ def gather(kept: Arrays, indices: Indices, wanted: npt.NDArray[np.bool_], out: A
             out[name][wanted] = array[indices[wanted]]
 
 
-def _row_bytes(field: ArraySpec) -> int:
-    return _TEXT_BYTES if field.is_text else prod(field.shape) * field.dtype.itemsize
+def bytes_of_row(spec: Spec) -> int:
+    """What one record counts as."""
+    return sum(
+        _TEXT_BYTES if field.is_text else prod(field.shape) * field.dtype.itemsize for field in spec.values()
+    )

@@ -104,6 +104,28 @@ def load(data: bytes, limits: ImageLimits, begin: Callable[[Size], None]) -> tup
     return image, UPRIGHT if facts else _orientation(image)  # Pillow turns a TIFF upright by itself
 
 
+def size_of(data: bytes, limits: ImageLimits) -> tuple[Size, int]:
+    """The stored size of a picture that is not decoded, and its orientation (1 to 8).
+
+    An orientation that stands behind the pixels, as a PNG may have it, is not found.
+
+    Raises:
+        DecodeError: it is no picture that can be read here, or is over `limits`.
+    """
+    kind = sniff(data)
+    if kind is None:
+        raise DecodeError(f"{len(data)} bytes that are no image format known here")
+    if kind == "PNG":
+        limits.check(png_facts(data)[0])
+    elif kind in ("GIF", "WEBP"):
+        limits.check(gif_size(data) if kind == "GIF" else webp_size(data))
+    elif kind == "TIFF":
+        data, _ = clean_tiff(data, limits)
+    image = _READERS[kind](io.BytesIO(data))
+    limits.check(image.size)
+    return image.size, _orientation(image)
+
+
 def _orientation(image: Image.Image) -> int:
     info = image.info
     exif = info.get("exif")

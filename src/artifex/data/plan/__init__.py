@@ -10,6 +10,7 @@ from artifex.data.plan.arrangement import Listed as Listed
 from artifex.data.plan.arrangement import Mixed as Mixed
 from artifex.data.plan.arrangement import Repeated as Repeated
 from artifex.data.plan.balanced import Balanced as Balanced
+from artifex.data.plan.bucketed import Bucketed as Bucketed
 from artifex.data.plan.plan import LastBatch as LastBatch
 from artifex.data.plan.plan import Plan as Plan
 from artifex.data.plan.plan import Rows as Rows

@@ -2,12 +2,22 @@
 
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
 from artifex.data.checks import check_bool, check_choice, check_integer
 from artifex.data.errors import ConfigError
-from artifex.data.plan.arrangement import Arrangement, Drawn, Kept, Listed, Repeated, kept_numbers
+from artifex.data.plan.arrangement import (
+    Arrangement,
+    Drawn,
+    Kept,
+    Listed,
+    Repeated,
+    checked_weights,
+    kept_numbers,
+)
 from artifex.data.plan.balanced import Balanced
+from artifex.data.plan.bucketed import Bucketed, bucketed
 from artifex.data.plan.order import MAX_RECORDS
 from artifex.data.plan.plan import LastBatch
 
@@ -31,8 +41,11 @@ def arrange(
     sample_weights: npt.ArrayLike | None,
     balance: npt.ArrayLike | None,
     repeat: int,
-) -> Arrangement:
+    buckets: npt.NDArray[np.int32] | None = None,
+) -> Arrangement | Bucketed:
     """Which record stands at which place, for the arguments of `create_data_loader`.
+
+    `buckets` says which records may share a batch, int32 (n,); None lets all.
 
     Raises:
         ConfigError: two arguments exclude each other.
@@ -45,6 +58,18 @@ def arrange(
         )
     if balance is not None and sample_weights is not None:
         raise ConfigError("`balance` and `sample_weights` exclude each other; give one of the two")
+    if buckets is not None:
+        if balance is not None:
+            raise ConfigError(
+                "`balance` does not go with buckets; `sample_weights` of 1 / (records of its class) balance on "
+                "average"
+            )
+        if keep is not None:
+            kept_numbers(keep, num_records)
+        weights = None if sample_weights is None else checked_weights(sample_weights, num_records)
+        _check_drawing(shuffle, sample_weights)
+        kept = None if keep is None else np.asarray(keep)
+        return bucketed(buckets, shuffle=shuffle, seed=seed, keep=kept, weights=weights, repeat=repeat)
     if isinstance(dataset, Arranged):
         if not (keep is sample_weights is balance is None):
             raise ConfigError(
@@ -53,8 +78,7 @@ def arrange(
             )
         arrangement = dataset.arrangement(shuffle=shuffle, seed=seed)
     elif sample_weights is not None:
-        if not shuffle:
-            raise ConfigError("`sample_weights` draws at random; it needs `shuffle=True`")
+        _check_drawing(shuffle, sample_weights)
         arrangement = Drawn.of(sample_weights, num_records, places=num_records, seed=seed)
     elif balance is not None:
         numbers = None if keep is None else kept_numbers(keep, num_records)
@@ -64,6 +88,11 @@ def arrange(
     else:
         arrangement = Listed(num_records, shuffle, seed)
     return arrangement if repeat == 1 else Repeated(arrangement, repeat)
+
+
+def _check_drawing(shuffle: bool, sample_weights: npt.ArrayLike | None) -> None:
+    if sample_weights is not None and not shuffle:
+        raise ConfigError("`sample_weights` draws at random; it needs `shuffle=True`")
 
 
 def last_batch(last: str | LastBatch | None, drop_last: bool) -> LastBatch:

@@ -219,14 +219,7 @@ class Drawn:
             ShapeError: there is not one weight per record.
             ConfigError: a weight is negative or no number, or all are 0.
         """
-        given = np.asarray(weights, np.float64)
-        if given.shape != (num_records,):
-            raise ShapeError(
-                f"`weights` must be one number for each of the {num_records} records, got shape {given.shape}"
-            )
-        if not np.isfinite(given).all() or given.min() < 0 or given.sum() <= 0:
-            raise ConfigError("`weights` must be numbers of 0 or more, at least one of them greater")
-        cumulative = np.cumsum(given)
+        cumulative = np.cumsum(checked_weights(weights, num_records))
         return cls(cumulative / cumulative[-1], places, seed)
 
     @property
@@ -255,6 +248,18 @@ def kept_numbers(mask: npt.ArrayLike, num_records: int) -> Indices:
     if not len(numbers):
         raise ConfigError("`keep` is False for every record: nothing would be left")
     return numbers
+
+
+def checked_weights(weights: npt.ArrayLike, num_records: int) -> npt.NDArray[np.float64]:
+    """One weight per record, float64 (n,); errors as for `Drawn.of`."""
+    given = np.asarray(weights, np.float64)
+    if given.shape != (num_records,):
+        raise ShapeError(
+            f"`weights` must be one number for each of the {num_records} records, got shape {given.shape}"
+        )
+    if not np.isfinite(given).all() or given.min() < 0 or given.sum() <= 0:
+        raise ConfigError("`weights` must be numbers of 0 or more, at least one of them greater")
+    return given
 
 
 def at_running_places(arrangement: Arrangement, running: Indices) -> Places:

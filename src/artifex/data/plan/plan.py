@@ -14,11 +14,14 @@ from artifex.data.checks import check_integer
 from artifex.data.errors import ConfigError
 from artifex.data.fingerprint import Fingerprint
 from artifex.data.plan.arrangement import Arrangement, Places
-from artifex.data.plan.order import MAX_SEED
+from artifex.data.plan.bucketed import Bucketed
+from artifex.data.plan.order import MAX_SEED, permute
 from artifex.data.types import Indices
 
 # A description is at most this long as JSON; what would make it longer stands there as its hash.
 _LONGEST_DESCRIPTION = 2500
+
+_BATCH_ORDER = 0x6261746368  # sets the order of batches apart from the orders of records
 
 
 class LastBatch(StrEnum):
@@ -32,6 +35,9 @@ class LastBatch(StrEnum):
     """It is filled up with copies of its first record, and `valid` says which rows are real."""
     WRAP = "wrap"
     """It is filled up with the records that the epoch began with."""
+
+
+_CUT = (LastBatch.SHORT, LastBatch.DROP)
 
 
 class Rows(NamedTuple):  # one is made for every batch, and a tuple is made quickest
@@ -69,7 +75,7 @@ class Plan:
         source: the source's fingerprint, as JSON.
     """
 
-    arrangement: Arrangement
+    arrangement: Arrangement | Bucketed
     batch_size: int
     last: LastBatch = LastBatch.SHORT
     seed: int = 0
@@ -86,7 +92,12 @@ class Plan:
 
     @classmethod
     def of(
-        cls, fingerprint: Fingerprint, arrangement: Arrangement, batch_size: int, last: LastBatch, seed: int
+        cls,
+        fingerprint: Fingerprint,
+        arrangement: Arrangement | Bucketed,
+        batch_size: int,
+        last: LastBatch,
+        seed: int,
     ) -> "Plan":
         """The plan for the records with this fingerprint."""
         return cls(arrangement, batch_size, last, seed, json.dumps(fingerprint, sort_keys=True))
@@ -94,8 +105,21 @@ class Plan:
     @property
     def num_steps(self) -> int:
         """Batches in an epoch."""
-        full, rest = divmod(self.arrangement.size, self.batch_size)
-        return full if self.last is LastBatch.DROP else full + bool(rest)
+        return int(self._edges[-1])
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all batches have `batch_size` rows."""
+        return self.last is not LastBatch.SHORT or all(p.size % self.batch_size == 0 for p in self._parts)
+
+    @property
+    def most_rows(self) -> int:
+        """Rows of the largest batch."""
+        return (
+            min(self.batch_size, max(part.size for part in self._parts))
+            if self.last in _CUT
+            else self.batch_size
+        )
 
     @cached_property
     def hash(self) -> str:
@@ -109,14 +133,19 @@ class Plan:
 
     def block(self, epoch: int, first: int, stop: int) -> list[Rows]:
         """The rows of the steps `first` to `stop` of an epoch, computed together."""
-        size = self.arrangement.size
-        end = min(stop * self.batch_size, size)
-        numbers, turns = self.arrangement.at(epoch, np.arange(first * self.batch_size, end, dtype=np.int64))
+        steps = np.arange(first, stop, dtype=np.int64)
+        if not isinstance(self.arrangement, Bucketed):
+            return self._rows_of(self.arrangement, epoch, steps, steps)
+        batches = steps
+        if self.arrangement.shuffle:
+            batches = permute(steps, self.num_steps, self.arrangement.seed ^ _BATCH_ORDER, epoch)
+        owners = np.searchsorted(self._edges, batches, side="right") - 1
         rows: list[Rows] = []
-        for i, step in enumerate(range(first, stop)):
-            here = slice(i * self.batch_size, (i + 1) * self.batch_size)
-            rows.append(self._filled(epoch, step, (numbers[here], turns[here])))
-        return rows
+        for owner in np.unique(owners):
+            mine = owners == owner
+            own = batches[mine] - self._edges[owner]
+            rows += self._rows_of(self._parts[owner], epoch, own, steps[mine])
+        return sorted(rows, key=lambda row: row.step)
 
     def describe(self) -> dict[str, Any]:
         """The plan as a dict for JSON, under 4 kB."""
@@ -133,10 +162,36 @@ class Plan:
         """What differs from another plan, or from its description, a line per field; empty if nothing does."""
         return _differences("", self.describe(), other.describe() if isinstance(other, Plan) else other)
 
-    def _filled(self, epoch: int, step: int, places: Places) -> Rows:
+    @property
+    def _parts(self) -> tuple[Arrangement, ...]:
+        return self.arrangement.parts if isinstance(self.arrangement, Bucketed) else (self.arrangement,)
+
+    @cached_property
+    def _edges(self) -> Indices:
+        """The number of each part's first batch, and that of all batches."""
+        short = 0 if self.last is LastBatch.DROP else self.batch_size - 1
+        return np.cumsum(
+            [0, *((part.size + short) // self.batch_size for part in self._parts)], dtype=np.int64
+        )
+
+    def _rows_of(self, part: Arrangement, epoch: int, batches: Indices, steps: Indices) -> list[Rows]:
+        """Batches of an arrangement, by their number in it, as the rows of these steps."""
+        places = (batches[:, None] * self.batch_size + np.arange(self.batch_size)).ravel()
+        if len(batches) and batches.max() * self.batch_size + self.batch_size > part.size:
+            places = places[places < part.size]
+        numbers, turns = part.at(epoch, places)
+        rows: list[Rows] = []
+        start = 0
+        for batch, step in zip(batches.tolist(), steps.tolist(), strict=True):
+            stop = start + min(self.batch_size, part.size - batch * self.batch_size)
+            rows.append(self._filled(part, epoch, step, (numbers[start:stop], turns[start:stop])))
+            start = stop
+        return rows
+
+    def _filled(self, part: Arrangement, epoch: int, step: int, places: Places) -> Rows:
         numbers, turns = places
         missing = self.batch_size - len(numbers)
-        if missing <= 0 or self.last in (LastBatch.SHORT, LastBatch.DROP):
+        if missing <= 0 or self.last in _CUT:
             return Rows(epoch, step, numbers, turns, len(numbers))
         if self.last is LastBatch.PAD:
             more = np.zeros(missing, np.int64)
@@ -147,8 +202,8 @@ class Plan:
                 np.concatenate([turns, turns[more]]),
                 len(numbers),
             )
-        again = np.arange(missing, dtype=np.int64) % self.arrangement.size
-        more_numbers, more_turns = self.arrangement.at(epoch, again)
+        again = np.arange(missing, dtype=np.int64) % part.size
+        more_numbers, more_turns = part.at(epoch, again)
         return Rows(
             epoch,
             step,

@@ -110,6 +110,10 @@ class FolderSource:
             record["label"] = int(self.labels[index])
         return record
 
+    def read_start(self, index: int, length: int) -> bytes:
+        """The first `length` bytes of a record's file, or all there are; errors as for a record."""
+        return _read(self._path(self.names[index]), self._max_bytes, length)
+
     def fingerprint(self) -> str:
         """A digest of relative names, sizes and labels, the same wherever the folder lies."""
         labels = b"" if self.labels is None else self.labels.astype("<i4").tobytes()
@@ -202,7 +206,7 @@ class _Walk:
         return (*above, here)
 
 
-def _read(path: str, max_bytes: int) -> bytes:
+def _read(path: str, max_bytes: int, length: int | None = None) -> bytes:
     try:
         with open(path, "rb", buffering=0, opener=_open) as file:
             info = os.fstat(file.fileno())
@@ -210,7 +214,7 @@ def _read(path: str, max_bytes: int) -> bytes:
                 raise ReadError(f"{_kind(info.st_mode)}, no file", path=path)
             if info.st_size > max_bytes:
                 raise ReadError(f"{info.st_size} bytes are over `max_bytes` {max_bytes}", path=path)
-            return file.readall()
+            return file.readall() if length is None else file.read(length)
     except ReadError:
         raise
     except OSError as error:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Array, Int32, Key, UInt32
 
+from artifex.data.buckets import BucketReader, subset_reader
 from artifex.data.checks import check_choice, check_integer
 from artifex.data.device import Crossing, Step
 from artifex.data.errors import ConfigError, ConfigTypeError
@@ -20,7 +21,7 @@ from artifex.data.pipeline import Prepares
 from artifex.data.plan import Rows
 from artifex.data.plan.order import MAX_SEED, permute
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import Reader, SubsetReader
+from artifex.data.reader import Reader
 from artifex.data.samples import MappedReader, Sample, reader_of
 from artifex.data.types import Arrays, ArraySpec, Indices, Spec, Split
 from artifex.data.workers import worker_count
@@ -77,7 +78,7 @@ class RecordDataset(BaseDataset):
 
     @property
     def spec(self) -> Spec:
-        """Shape and dtype of each field of a sample."""
+        """Shape and dtype of each field of a sample; of the largest, where they come in buckets."""
         return self._device().spec(self.reader().spec)
 
     def __len__(self) -> int:
@@ -185,6 +186,18 @@ class RecordDataset(BaseDataset):
         }
 
     def _samples(self, numbers: Indices) -> list[dict[str, Any]]:
+        reader = self.reader()
+        if not isinstance(reader, BucketReader):
+            return self._samples_of_one_shape(numbers)
+        samples: list[dict[str, Any]] = [{} for _ in numbers]
+        buckets = reader.of[numbers]
+        for bucket in np.unique(buckets):
+            places = np.flatnonzero(buckets == bucket)
+            for place, sample in zip(places, self._samples_of_one_shape(numbers[places]), strict=True):
+                samples[place] = sample
+        return samples
+
+    def _samples_of_one_shape(self, numbers: Indices) -> list[dict[str, Any]]:
         batch = self._take(numbers)
         columns = [list(values) for values in batch.values()]
         names = [SAMPLE_NAMES.get(name, name) for name in batch]
@@ -240,14 +253,14 @@ class Subset(DerivedDataset):
         reader = reader_of(dataset)
         numbers, identity = _numbers(indices, len(reader))
         count = len(indices) if isinstance(indices, range) else len(np.asarray(indices))
-        super().__init__(dataset, SubsetReader(reader, count, numbers, identity), split)
+        super().__init__(dataset, subset_reader(reader, count, numbers, identity), split)
         self._host_parts = (dataset, count, numbers, identity)
 
     def host_reader(self) -> Reader:
         dataset, count, numbers, identity = self._host_parts
         if not isinstance(dataset, RecordDataset):
             return self.reader()
-        return SubsetReader(dataset.host_reader(), count, numbers, identity)
+        return subset_reader(dataset.host_reader(), count, numbers, identity)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from artifex.data.buckets import refuse_buckets
 from artifex.data.checks import LARGEST_INT32, check_integer
 from artifex.data.device import Step
 from artifex.data.errors import ConfigError, ConfigTypeError, RecordError, ShapeError
@@ -26,6 +27,7 @@ class JoinedReader:
         self._readers = tuple(readers)
         self.spec: Spec = self._readers[0].spec
         for number, reader in enumerate(self._readers):
+            refuse_buckets(reader, "a mixture")
             if dict(reader.spec) != dict(self.spec):
                 ours, theirs = (
                     {name: str(f) for name, f in spec.items()} for spec in (self.spec, reader.spec)

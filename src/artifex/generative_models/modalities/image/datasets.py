@@ -6,7 +6,7 @@ are any, `index`, and for files `path` (`paths` in a batch).
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Array, Key
 
+from artifex.data.buckets import BucketReader
 from artifex.data.checks import check_choice, check_integer
 from artifex.data.codecs.image import (
     IMAGE_SUFFIXES,
@@ -36,6 +37,12 @@ from artifex.generative_models.modalities.base import RngStreams
 from artifex.generative_models.modalities.dataset import MaterialisedReader, RecordDataset, sample_key
 from artifex.generative_models.modalities.image import patterns
 from artifex.generative_models.modalities.image.base import augmentation_of
+from artifex.generative_models.modalities.image.buckets import (
+    Shape,
+    checked_buckets,
+    nearest_buckets,
+    picture_sizes,
+)
 from artifex.generative_models.modalities.image.compose import default_augmentation
 from artifex.generative_models.modalities.image.config import ImageModalityConfig
 from artifex.generative_models.modalities.image.prepare import Augmentation, check_image, from_unit, prepare
@@ -97,7 +104,7 @@ class ImageDataset(RecordDataset):
 
     def device_steps(self, *, training: bool) -> Sequence[Step]:
         augment = self._augment if training and self.is_augmented else None
-        return (_Prepare(self.config, augment, self._generate),)
+        return (_Prepare(self.config, augment, self._generate, isinstance(self.reader(), BucketReader)),)
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,7 @@ class _Prepare:
     config: ImageModalityConfig
     augment: Augmentation | None
     generate: Generate | None
+    keeps_shape: bool = False
 
     @property
     def is_shared(self) -> bool:
@@ -125,7 +133,10 @@ class _Prepare:
             fields |= self.generate(sample_key(fields.pop("root"), fields.pop("record")))
             fields["images"] = from_unit(fields["images"], self.config)
         if "images" in fields:
-            fields["images"] = prepare(fields["images"], self.config, key=key, augment=self.augment)
+            images, config = fields["images"], self.config
+            if self.keeps_shape:
+                config = replace(config, height=images.shape[0], width=images.shape[1])
+            fields["images"] = prepare(images, config, key=key, augment=self.augment)
         return fields
 
 
@@ -274,12 +285,18 @@ class ImageFolderDataset(ImageDataset):
             padded with black) or "stretch".
         crop: a random part of each image instead, with the record's own random numbers, while a loader trains;
             needs `augmentation=True` in the config.
+        buckets: (height, width) of a few shapes, instead of the config's one, e.g. `aspect_ratio_buckets(256)`:
+            each image comes in the one most like it, by width / height, and each batch of a loader has one shape.
+            The beginning of every file is read for its size when the dataset is made. `crop`'s ratio is that to the
+            bucket's.
         limits: how large a file may be, in bytes and pixels, before it is refused.
         split: "train", "val" or "test".
         rngs: one key is drawn from it.
         augment: as for `ImageModality`.
 
     Attributes:
+        buckets: (height, width) of each bucket; the config's alone where none were given.
+        bucket_of: the bucket of each image, int32 (number of files,).
         classes: names of the classes, sorted; empty without labels.
         class_to_idx: name -> label.
         labels: int32 (number of files,), e.g. for `balance` of a loader; None without labels.
@@ -297,6 +314,7 @@ class ImageFolderDataset(ImageDataset):
         labels: str | Mapping[str, int | str] | None = "folder",
         fit: str | Fit = Fit.COVER,
         crop: RandomResizedCrop | None = None,
+        buckets: Sequence[Shape] | None = None,
         limits: ImageLimits | None = None,
         split: str | Split = Split.TRAIN,
         rngs: RngStreams,
@@ -312,32 +330,46 @@ class ImageFolderDataset(ImageDataset):
         for name, value, kind in (("limits", limits, ImageLimits), ("crop", crop, RandomResizedCrop)):
             if value is not None and not isinstance(value, kind):
                 raise ConfigTypeError(f"`{name}` must be of type {kind.__name__}, got {value!r}")
-        height, width, channels = config.shape
+        source = FolderSource(root, IMAGE_SUFFIXES, labels=labels, max_bytes=limits.max_bytes)
+        self.classes, self.class_to_idx, self.skipped = source.classes, source.class_to_idx, source.skipped
+        self.labels = source.labels
+        self.buckets: tuple[Shape, ...] = (config.shape[:2],) if buckets is None else checked_buckets(buckets)
         codec = ImageCodec(
-            height,
-            width,
-            channels,
+            *self.buckets[0],
+            config.shape[2],
             fit=check_choice(Fit, "fit", fit),
             resample=Resample(config.resize_method.value),
             crop=crop,
             limits=limits,
         )
-        source = FolderSource(
-            root,
-            IMAGE_SUFFIXES,
-            labels=labels,
-            max_bytes=limits.max_bytes,
-        )
-        self.classes, self.class_to_idx, self.skipped = source.classes, source.class_to_idx, source.skipped
-        self.labels = source.labels
-        reader = RecordReader(
-            source,
-            codecs={"images": ("data", codec)},
-            numbers={"labels": "label"} if source.labels is not None else {},
-            texts={"paths": "path"},
-            identity=_folder_identity(source, config, codec),
-        )
+        self.bucket_of = np.zeros(len(source), np.int32)
+        if buckets is None:
+            reader: Reader = _folder_reader(source, config, codec)
+        else:
+            sizes = picture_sizes(source, limits, otherwise=(config.shape[1], config.shape[0]))
+            self.bucket_of = nearest_buckets(sizes, self.buckets)
+            codecs = [_in_shape(codec, shape) for shape in self.buckets]
+            reader = BucketReader([_folder_reader(source, config, c) for c in codecs], self.bucket_of)
         super().__init__(config, split, rngs=rngs, reader=reader, augment=augment)
+
+
+def _in_shape(codec: ImageCodec, shape: Shape) -> ImageCodec:
+    """The codec for another slot; a random crop keeps its ratios to those of the slot."""
+    height, width = shape
+    crop = codec.crop
+    if crop is not None:
+        crop = replace(crop, ratio=(crop.ratio[0] * width / height, crop.ratio[1] * width / height))
+    return replace(codec, height=height, width=width, crop=crop)
+
+
+def _folder_reader(source: FolderSource, config: ImageModalityConfig, codec: ImageCodec) -> RecordReader:
+    return RecordReader(
+        source,
+        codecs={"images": ("data", codec)},
+        numbers={"labels": "label"} if source.labels is not None else {},
+        texts={"paths": "path"},
+        identity=_folder_identity(source, config, codec),
+    )
 
 
 def _check_config(config: Any) -> None:
@@ -354,6 +386,7 @@ def _folder_identity(source: FolderSource, config: ImageModalityConfig, codec: I
         "config": config.to_dict(),
         "fit": codec.fit.value,
         "crop": crop,
+        "shape": [codec.height, codec.width],
     }
 
 

@@ -1,0 +1,73 @@
+"""Arrangements that never share a batch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.errors import ConfigError
+from artifex.data.plan.arrangement import Arrangement, Drawn, Kept, Listed, Repeated
+from artifex.data.plan.order import MAX_SEED
+
+
+@dataclass(frozen=True)
+class Bucketed:
+    """Several arrangements side by side: each batch is of one of them, e.g. of images of one shape.
+
+    Each has batches and a last batch of its own; the batches of all come in an order of the epoch's own.
+
+    Attributes:
+        parts: one per bucket that has records.
+        shuffle: whether the batches are shuffled; else one part comes after another.
+        seed: 0 to 2**64 - 1.
+    """
+
+    parts: tuple[Arrangement, ...]
+    shuffle: bool = True
+    seed: int = 0
+
+    @property
+    def size(self) -> int:
+        """Places in an epoch, over all parts."""
+        return sum(part.size for part in self.parts)
+
+    def describe(self) -> dict[str, Any]:
+        """All that it depends on, for JSON."""
+        return {
+            "buckets": [part.describe() for part in self.parts],
+            "shuffle": self.shuffle,
+            "seed": self.seed,
+        }
+
+
+def bucketed(
+    buckets: npt.NDArray[np.int32],
+    *,
+    shuffle: bool,
+    seed: int,
+    keep: npt.NDArray[np.bool_] | None,
+    weights: npt.NDArray[np.float64] | None,
+    repeat: int,
+) -> Bucketed:
+    """The arrangement of records in `buckets`, int32 (n,): filtered, or drawn by weight, and repeated.
+
+    By weight each bucket has its share of an epoch's draws, rounded, and at least one.
+    """
+    parts: list[Arrangement] = []
+    for bucket in np.unique(buckets if keep is None else buckets[keep]):
+        chosen = (buckets == bucket) if keep is None else (buckets == bucket) & keep
+        numbers = np.flatnonzero(chosen).astype(np.int64)
+        own_seed = (seed + int(bucket)) % (MAX_SEED + 1)
+        if weights is None:
+            inner: Arrangement = Listed(len(numbers), shuffle, own_seed)
+        elif (share := weights[numbers].sum()) > 0:
+            places = max(round(len(buckets) * float(share / weights.sum())), 1)
+            inner = Drawn.of(weights[numbers], len(numbers), places=places, seed=own_seed)
+        else:
+            continue
+        part = Kept(numbers, inner)
+        parts.append(part if repeat == 1 else Repeated(part, repeat))
+    if not parts:
+        raise ConfigError("no record is left in any bucket")
+    return Bucketed(tuple(parts), shuffle, seed)
