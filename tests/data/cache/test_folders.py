@@ -127,6 +127,19 @@ def test_what_is_in_use_stays_and_counts_as_what_it_may_become(tmp_path):
     assert [entry.records for entry in cache_info(tmp_path)] == [SIZE]
 
 
+def test_a_folder_that_goes_while_it_is_looked_at_has_no_size(tmp_path, monkeypatch):
+    filled(tmp_path)
+    (folder,) = inside(tmp_path)
+    listdir = os.listdir
+
+    def goes(path):
+        folder.rename(tmp_path / "gone")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", goes)
+    assert folders_module.size_of(folder) == 0 and not folder.exists()
+
+
 def test_a_lock_ends_with_its_process(tmp_path):
     code = (
         "import sys, os; from cache_records import *; from artifex.data.cache import cached_reader\n"

@@ -255,7 +255,11 @@ def _is_ours(path: Path) -> bool:
 def size_of(folder: Path, *, planned: bool = False) -> int:
     """Bytes that a folder takes on disk, or that it is planned to take when all its records are there."""
     total = 0
-    for path in folder.glob("*"):
+    try:
+        inside = list(folder.iterdir())
+    except FileNotFoundError:  # another process deleted it meanwhile
+        return 0
+    for path in inside:
         try:
             info = path.stat()
         except FileNotFoundError:
