@@ -1,8 +1,9 @@
 """Records for the tests of the cache, and a program that reads them with many others: no JAX.
 
-    python -m cache_records FOLDER SEED SECONDS
+    python -m cache_records FOLDER SEED SECONDS [VERSIONS CACHE_BYTES]
 
-It opens the cache again and again, reads at random, and fails as soon as one byte is wrong.
+It opens the cache again and again, reads at random, and fails as soon as one byte is wrong. With several versions
+of the records, each has a folder of its own, and now and then all is cleared.
 """
 
 import sys
@@ -11,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from artifex.data.cache import CacheWarning, cached_reader
+from artifex.data.cache import CacheWarning, cached_reader, clear_cache
 from artifex.data.reader import slots
 from artifex.data.types import TEXT, ArraySpec
 
@@ -59,18 +60,21 @@ def equal(one, two):
     return one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
 
 
-def main(folder, seed, seconds):
+def main(folder, seed, seconds, versions=1, cache_bytes=None):
     warnings.simplefilter("ignore", CacheWarning)
     rng = np.random.default_rng(int(seed))
     reader, end = Made(), time.monotonic() + float(seconds)
     truth = read(reader, np.arange(SIZE))
     while time.monotonic() < end:
-        cached = cached_reader(Made(), "disk", cache_dir=folder)
+        made = Made(version=str(1 + rng.integers(int(versions))))
+        cached = cached_reader(made, "disk", cache_dir=folder, cache_bytes=cache_bytes and int(cache_bytes))
         for _ in range(20):
             numbers = rng.integers(0, SIZE, 16)
             if not equal(read(cached, numbers), {name: array[numbers] for name, array in truth.items()}):
                 sys.exit("wrong bytes")
         del cached
+        if int(versions) > 1 and rng.random() < 0.2:
+            clear_cache(folder)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,8 @@ def test_a_short_last_batch_compiles_nothing_and_is_what_it_would_be():
     loader = create_data_loader(DATA, 6, transform=traced)
     whole = list(loader)
     assert len(traces) == 1 and whole[-1]["x"].shape == (2, 2)
+    assert len([*loader, *loader]) == 8 and loader.batch(7)["x"].shape == (2, 2)
+    assert len(traces) == 1, "nor do other epochs"
     alone = create_data_loader(DATA, 6, transform=traced).batch(3)
     np.testing.assert_allclose(alone["noise"], whole[-1]["noise"], atol=1e-6)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifex.data.cache import CacheWarning, cache_info, cached_reader
+from artifex.data.cache import CacheWarning, cache_info, cached_reader, clear_cache
 from artifex.data.cache import disk as disk_module
 from artifex.data.errors import ConfigError
 from cache_records import SIZE, Made, equal, read
@@ -149,6 +149,55 @@ def test_a_file_that_is_gone(tmp_path, name):
     assert equal(read(opened(tmp_path, made), ALL), TRUTH) and made.made == []
 
 
+def damage(rng, folder):
+    """Does something at random to a file of the caches."""
+    paths = sorted(folder.glob("*/*"))
+    if not paths:
+        return
+    path = paths[rng.integers(len(paths))]
+    size = path.stat().st_size
+    match rng.integers(6):
+        case 0:
+            path.unlink()
+        case 1:
+            os.truncate(path, int(rng.integers(size + 1)))
+        case 2:
+            os.truncate(path, size + int(rng.integers(100_000)))
+        case 3:
+            path.write_bytes(rng.bytes(int(rng.integers(40_000))))
+        case 4:
+            other = paths[rng.integers(len(paths))]
+            one, two = path.read_bytes(), other.read_bytes()
+            path.write_bytes(two), other.write_bytes(one)
+        case _:
+            for _ in range(rng.integers(1, 20) if size else 0):
+                flip(path, int(rng.integers(size)), int(rng.integers(8)))
+
+
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(first, marks=pytest.mark.slow) for first in range(25, 200, 25))]
+)
+def test_damage_of_every_kind_is_never_served_and_heals(tmp_path, monkeypatch, first):
+    # The open reader holds its folder: so long others try to make a damaged one anew.
+    monkeypatch.setattr("artifex.data.cache.folders._TRIES", 2)
+    for seed in range(first, first + 25):
+        rng, folder = np.random.default_rng(seed), tmp_path / str(seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CacheWarning)
+            reader = opened(folder)
+            read(reader, ALL[rng.random(SIZE) < 0.8])
+            for _ in range(int(rng.integers(1, 6))):
+                damage(rng, folder)
+                for one in (reader, opened(folder)):
+                    numbers = rng.permutation(SIZE)
+                    assert equal(read(one, numbers), truth(numbers)), seed
+            del reader, one
+            assert equal(read(opened(folder), ALL), TRUTH), seed
+        made = Made()
+        assert equal(read(opened(folder, made), ALL), TRUTH) and made.made == [], seed
+        shutil.rmtree(folder)
+
+
 def test_records_in_each_other_s_place(tmp_path):
     fill(tmp_path)
     for name, width in (("field-0", 20_000), ("field-1", 3), ("field-2", 4), ("field-3", 1024), ("sums", 8)):
@@ -255,6 +304,22 @@ def test_a_full_file_system(tmp_path):
         subprocess.run([umount, "-l", str(tmp_path)], check=True)
 
 
+def test_a_disk_that_became_read_only(tmp_path):
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    command = [mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)]
+    if not mount or not umount or os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root can mount, and not everywhere")
+    try:
+        fill(tmp_path)
+        subprocess.run([mount, "-o", "remount,ro", str(tmp_path)], check=True)
+        for version in "12":
+            with pytest.warns(CacheWarning, match="Read-only file system; the run goes on without it"):
+                assert equal(read(opened(tmp_path, Made(version=version)), ALL), TRUTH)
+        assert [entry.records for entry in cache_info(tmp_path)] == [SIZE] and clear_cache(tmp_path) == []
+    finally:
+        subprocess.run([umount, "-l", str(tmp_path)], check=True)
+
+
 def test_a_limit_on_the_size_of_files(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -279,14 +344,14 @@ def fill_up(path):
 # -- many processes
 
 
-def run_many(folder, seconds, during):
+def run_many(folder, seconds, during, *arguments):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(TESTS)])}
     rng, count = np.random.default_rng(3), 0
 
     def start():
         nonlocal count
         count += 1
-        command = [sys.executable, "-m", "cache_records", str(folder), str(count), str(seconds)]
+        command = [sys.executable, "-m", "cache_records", str(folder), str(count), str(seconds), *arguments]
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 
     running, ended, kills = [start() for _ in range(8)], [], 0
@@ -309,6 +374,18 @@ def test_eight_processes_that_are_killed_at_any_time(tmp_path):
     made = Made()
     assert equal(read(opened(tmp_path, made), ALL), TRUTH)
     assert len(made.made) < SIZE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [5, 70, 150])
+def test_eight_processes_with_three_datasets_in_little_room(tmp_path, rows):
+    assert run_many(tmp_path, 6, lambda rng: None, "3", str(rows * ROW)) > 10
+    assert sum(entry.bytes for entry in cache_info(tmp_path)) < (rows + 5) * ROW + 3 * 200_000
+    for version in "123":
+        made = Made(version=version)
+        for _ in range(2):
+            assert equal(read(opened(tmp_path, made), ALL), TRUTH)
+        assert len(made.made) <= SIZE
 
 
 def test_eight_processes_killed_while_bits_flip_and_files_go(tmp_path):

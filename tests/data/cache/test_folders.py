@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifex.data.cache import CacheWarning, cache_info, cached_reader
+from artifex.data.cache import CacheWarning, cache_info, cached_reader, clear_cache
 from artifex.data.cache import folders as folders_module
 from artifex.data.cache.folders import Identity, default_cache_dir, delete, make_room, open_folder
 from artifex.data.types import ArraySpec
@@ -125,6 +125,40 @@ def test_what_is_in_use_stays_and_counts_as_what_it_may_become(tmp_path):
     del holder, other
     filled(tmp_path, "3", cache_bytes=limit)
     assert [entry.records for entry in cache_info(tmp_path)] == [SIZE]
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_has_no_size(tmp_path, monkeypatch):
+    filled(tmp_path)
+    (folder,) = inside(tmp_path)
+    listdir = os.listdir
+
+    def goes(path):
+        folder.rename(tmp_path / "gone")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", goes)
+    assert folders_module.size_of(folder) == 0 and not folder.exists()
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS])
+def test_folders_that_cannot_be_locked_are_left_alone(tmp_path, monkeypatch, error):
+    """Another user's, under a root that several share, or those of a disk that cannot be written."""
+    filled(tmp_path, "1")
+    (theirs,), open_file = inside(tmp_path), os.open
+
+    def refuses(path, *rest):
+        if Path(path) == theirs / "lock":
+            raise OSError(error, os.strerror(error), path)
+        return open_file(path, *rest)
+
+    monkeypatch.setattr(os, "open", refuses)
+    (entry,) = cache_info(tmp_path)
+    assert entry.in_use and entry.records == SIZE and clear_cache(tmp_path) == []
+    made = Made(version="2")
+    reader = cached_reader(made, "disk", cache_dir=tmp_path, cache_bytes=(SIZE + 10) * ROW)
+    read(reader, ALL), read(reader, ALL)
+    assert SIZE + SIZE - 10 <= len(made.made) <= SIZE + SIZE - 8, "theirs counts, and stays"
+    assert theirs.exists()
 
 
 def test_a_lock_ends_with_its_process(tmp_path):

@@ -95,6 +95,15 @@ def test_any_stretch_of_a_mixture_has_its_shares(weights, start, length):
     assert (off < len(weights) + 1).all()
 
 
+def test_weights_whose_products_would_not_fit_are_refused():
+    largest = 2**31 - 1
+    mixed = Mixed((Listed(3), Listed(4)), (largest - 1, 1), (0, 3), 10**9)
+    numbers, _ = at_running_places(mixed, np.arange(largest - 250, largest + 250))
+    assert np.flatnonzero(numbers >= 3).tolist() == [250]  # the one of the lesser part begins the period
+    with pytest.raises(ConfigError, match=r"`sum\(weights\)` must be from 1 to 2147483647"):
+        Mixed((Listed(3), Listed(4)), (largest, 1), (0, 3), 10**9)
+
+
 def test_a_mixture_s_shares_are_exact_over_its_period():
     numbers, _ = at_running_places(MIXED, np.arange(10_000))
     assert Counter(np.searchsorted([7, 20], numbers, side="right").tolist()) == {0: 5000, 1: 3000, 2: 2000}
@@ -109,7 +118,14 @@ def test_each_part_of_a_mixture_goes_through_its_own_epochs():
 
 @pytest.mark.parametrize(
     ("weights", "whole"),
-    [([1, 1], (1, 1)), ([0.7, 0.3], (7, 3)), ([1 / 3, 2 / 3], (1, 2)), ([2, 6], (1, 3)), ([5], (1,))],
+    [
+        (np.array([1, 3]), (1, 3)),
+        ([1, 1], (1, 1)),
+        ([0.7, 0.3], (7, 3)),
+        ([1 / 3, 2 / 3], (1, 2)),
+        ([2, 6], (1, 3)),
+        ([5], (1,)),
+    ],
 )
 def test_weights_become_whole(weights, whole):
     assert whole_weights(weights) == whole

@@ -33,7 +33,7 @@ class CacheEntry:
         num_records: how many the dataset has; 0 if the manifest cannot be read.
         bytes: on disk.
         last_use: when it was last opened, in seconds since 1970.
-        in_use: whether a live process has it open.
+        in_use: whether a live process has it open, or may have: its lock is another user's.
     """
 
     name: str

@@ -144,7 +144,10 @@ def make_room(root: Path, folder: OpenFolder, wanted: int, limit: int) -> int:
 
 def delete(folder: Path) -> bool:
     """Deletes a folder that nobody has open and that holds nothing else; whether it did."""
-    lock = _lock(folder, fcntl.LOCK_EX) if _is_ours(folder) else None
+    try:
+        lock = _lock(folder, fcntl.LOCK_EX) if _is_ours(folder) else None
+    except OSError:  # another user's, or a read-only disk's
+        return False
     if lock is None:
         return False
     try:
@@ -229,8 +232,11 @@ def _lock(folder: Path, mode: int) -> int | None:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a live process has the folder open."""
-    lock = _lock(folder, fcntl.LOCK_EX)
+    """Whether a live process has the folder open; True where there is no telling, since its lock is refused."""
+    try:
+        lock = _lock(folder, fcntl.LOCK_EX)
+    except OSError:
+        return True
     if lock is None:
         return True
     os.close(lock)
@@ -255,7 +261,11 @@ def _is_ours(path: Path) -> bool:
 def size_of(folder: Path, *, planned: bool = False) -> int:
     """Bytes that a folder takes on disk, or that it is planned to take when all its records are there."""
     total = 0
-    for path in folder.glob("*"):
+    try:
+        inside = list(folder.iterdir())
+    except FileNotFoundError:  # another process deleted it meanwhile
+        return 0
+    for path in inside:
         try:
             info = path.stat()
         except FileNotFoundError:

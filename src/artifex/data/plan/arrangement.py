@@ -20,6 +20,9 @@ from artifex.data.fingerprint import digest
 from artifex.data.plan.order import MAX_RECORDS, MAX_SEED, mix_words, permute
 from artifex.data.types import Indices
 
+# Of the weights of a mixture: products of two such numbers fit 64 bits.
+_LARGEST_SUM = 2**31 - 1
+
 Places = tuple[Indices, Indices]
 """Record numbers and turns, int64 of shape (n,) each."""
 
@@ -162,7 +165,8 @@ class Mixed:
                 f"`weights` must have one number for each of the {len(self.parts)} parts, got {len(self.weights)}"
             )
         for weight in self.weights:
-            check_integer("weights", weight, 1, 2**31 - 1)
+            check_integer("weights", weight, 1, _LARGEST_SUM)
+        check_integer("sum(weights)", sum(self.weights), 1, _LARGEST_SUM)
         check_integer("places", self.places, 1, MAX_RECORDS)
 
     @property
@@ -280,7 +284,7 @@ def whole_weights(weights: Sequence[float]) -> tuple[int, ...]:
     """
     if any(isinstance(w, bool) or not isinstance(w, (int, float, np.number)) for w in weights):
         raise ConfigTypeError(f"`weights` must be numbers > 0, got {list(weights)!r}")
-    if not weights or not all(0 < w < float("inf") for w in weights):
+    if not len(weights) or not all(0 < w < float("inf") for w in weights):
         raise ConfigError(f"`weights` must be numbers > 0, got {list(weights)!r}")
     total = sum(weights)
     shares = [Fraction(float(w) / float(total)).limit_denominator(1000) for w in weights]
