@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from artifex.data.loader import HostBatches
-from artifex.data.plan import Drawn, Kept, LastBatch, Listed, Mixed, Plan, Repeated
+from artifex.data.plan import Balanced, Bucketed, Drawn, Kept, LastBatch, Listed, Mixed, Plan, Repeated
 
 
 def seed_of(rng):
@@ -16,7 +16,7 @@ def seed_of(rng):
 
 def arrangement(rng, num_records, depth=2):
     """Any arrangement of records 0 to num_records - 1, nested up to `depth` times."""
-    kinds = ["listed", "drawn"] if depth == 0 else ["listed", "drawn", "kept", "repeated", "mixed"]
+    kinds = ["listed", "drawn", "balanced"] + (["kept", "repeated", "mixed"] if depth else [])
     kind = str(rng.choice(kinds))
     if kind == "kept":
         mask = rng.random(num_records) < rng.uniform(0.1, 1)
@@ -33,6 +33,10 @@ def arrangement(rng, num_records, depth=2):
     if kind == "drawn":
         weights = rng.random(num_records) * (rng.random(num_records) < 0.8) + 1e-3
         return Drawn.of(weights, num_records, places=int(rng.integers(1, 2 * num_records)), seed=seed_of(rng))
+    if kind == "balanced":
+        labels = rng.integers(0, rng.integers(1, 6), num_records)
+        shuffle = bool(rng.random() < 0.7)
+        return Balanced.of(labels, num_records, numbers=None, shuffle=shuffle, seed=seed_of(rng))
     return Listed(num_records, bool(rng.random() < 0.7), seed_of(rng))
 
 
@@ -40,14 +44,20 @@ def plan(seed, num_records, batch_sizes):
     """The plan of this number over `num_records` records, with one of the batch sizes."""
     rng = np.random.default_rng(seed)
     made, batch_size = arrangement(rng, num_records), int(rng.choice(batch_sizes))
-    rules = [rule for rule in LastBatch if rule is not LastBatch.DROP or made.size >= batch_size]
+    parts = (made,)
+    if rng.random() < 0.25:
+        # What is in a part is any arrangement: records in several would be odd, and as deterministic.
+        parts = tuple(arrangement(rng, num_records) for _ in range(rng.integers(1, 4)))
+        made = Bucketed(parts, bool(rng.random() < 0.7), seed_of(rng))
+    can_drop = any(part.size >= batch_size for part in parts)
+    rules = [rule for rule in LastBatch if can_drop or rule is not LastBatch.DROP]
     rule = rules[rng.integers(len(rules))]
     return Plan(made, batch_size, rule, seed_of(rng))
 
 
 def can_be_split(plan):
     """Whether all its batches have one size, which several hosts ask for."""
-    return plan.last is not LastBatch.SHORT or plan.arrangement.size % plan.batch_size == 0
+    return plan.is_even
 
 
 def local_rows(batch_size, hosts, rng=None):

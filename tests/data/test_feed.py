@@ -47,7 +47,9 @@ def test_global_arrays_are_those_of_one_device(sharding):
 
 def test_what_a_sharding_asks_for():
     two = split(mesh(2), "data")
-    with pytest.raises(ConfigError, match="20 records in batches of 6 leave a shorter one: pass `drop_last=True`"):
+    with pytest.raises(
+        ConfigError, match="20 records in batches of 6 leave a shorter one: pass `drop_last=True`"
+    ):
         create_data_loader(DATA, 6, sharding=two)
     with pytest.raises(ShapeError, match="`batch_size` 5 must be divisible by the 2 parts"):
         create_data_loader(DATA, 5, sharding=two)

@@ -66,6 +66,8 @@ def arguments(number):
         settings["keep"] = np.arange(size) % 5 > rng.integers(3)
     if number % 4 == 2:
         settings["sample_weights"] = rng.random(size)
+    if number == 7:
+        settings["balance"] = rng.integers(0, 4, size)
     return Photos(size), settings | {"shuffle": number % 4 != 3 or bool(rng.random() < 0.5)}
 
 
