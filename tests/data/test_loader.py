@@ -77,6 +77,15 @@ def test_it_reads_ahead_and_not_further():
     batches.close()
 
 
+def test_the_first_batch_is_read_before_any_other_is_begun():
+    source = Slow()
+    # Of the first batch one record is slow: three threads are free before it is whole.
+    batches = HostBatches(source, rows([2, 0, 3, 6], [9, 12, 15, 18], [21]), 4, num_workers=4, prefetch=3)
+    assert next(batches).arrays["n"].tolist() == [2, 0, 3, 6]
+    assert set(source.read[:4]) == {2, 0, 3, 6}
+    assert [b.arrays["n"].tolist() for b in batches] == [[9, 12, 15, 18], [21]]
+
+
 @pytest.mark.parametrize("num_workers", [0, 1, 4])
 def test_the_earliest_bad_row_is_told_and_the_good_batches_come_first(num_workers):
     batches = HostBatches(Slow(bad=[8, 4]), rows(*BATCHES), 4, num_workers=num_workers, prefetch=3)

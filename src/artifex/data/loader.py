@@ -53,6 +53,7 @@ class HostBatches:
         self._workers = Workers(num_workers) if num_workers else None
         self._prefetch, self._seed = prefetch, seed
         self._ahead: deque[_Reading] = deque()
+        self._has_begun = False
 
     def __iter__(self) -> Iterator[HostBatch]:
         return self
@@ -85,16 +86,19 @@ class HostBatches:
         return rows, arrays
 
     def _read_by(self, workers: Workers) -> tuple[Rows, dict[str, npt.NDArray[Any]]]:
-        self._read_ahead(workers)
+        # The first batch is read by itself: it is the only one that is waited for from its beginning, and where
+        # records are made by Python code those after it would only take their turns with it.
+        self._read_ahead(workers, self._prefetch if self._has_begun else 1)
         if not self._ahead:
             raise StopIteration
         reading = self._ahead.popleft()
         reading.wait()
-        self._read_ahead(workers)
+        self._has_begun = True
+        self._read_ahead(workers, self._prefetch)
         return reading.rows, reading.arrays
 
-    def _read_ahead(self, workers: Workers) -> None:
-        while len(self._ahead) < self._prefetch:
+    def _read_ahead(self, workers: Workers, count: int) -> None:
+        while len(self._ahead) < count:
             rows = next(self._rows, None)
             if rows is None:
                 return
