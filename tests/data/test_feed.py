@@ -45,6 +45,14 @@ def test_global_arrays_are_those_of_one_device(sharding):
     assert bits(loader) == bits(create_data_loader(DATA, 4, seed=1, transform=noise))
 
 
+def test_a_mesh_and_a_spec_are_a_sharding():
+    both = (mesh(2), jax.sharding.PartitionSpec("data"))
+    batch = create_data_loader(DATA, 4, sharding=both).batch(0)
+    assert batch["x"].sharding.is_equivalent_to(split(mesh(2), "data"), batch["x"].ndim)
+    with pytest.raises(ConfigTypeError, match=r"or \(mesh, PartitionSpec\), got tuple"):
+        create_data_loader(DATA, 4, sharding=(mesh(2), "data"))
+
+
 def test_what_a_sharding_asks_for():
     two = split(mesh(2), "data")
     with pytest.raises(

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int32, Key, PyTree, Shaped, UInt32
 
 from artifex.data.errors import ArtifexError, ConfigTypeError, ShapeError, TransformError
@@ -143,7 +144,8 @@ class Placement:
     """Where the rows of a global batch lie: over the devices of a mesh, and so over processes.
 
     Args:
-        sharding: its first axis says how rows are split; over the mesh's other axes they are replicated.
+        sharding: its first axis says how rows are split; over the mesh's other axes they are replicated. Or the
+            mesh and the `PartitionSpec` of one, as a tuple.
         batch_size: rows of the global batch.
 
     Attributes:
@@ -151,18 +153,19 @@ class Placement:
     """
 
     def __init__(self, sharding: Any, batch_size: int) -> None:
-        if not isinstance(sharding, jax.sharding.NamedSharding):
+        if isinstance(sharding, tuple) and [type(part) for part in sharding] == [Mesh, PartitionSpec]:
+            sharding = NamedSharding(*sharding)
+        if not isinstance(sharding, NamedSharding):
             raise ConfigTypeError(
-                f"`sharding` must be a jax.sharding.NamedSharding over a mesh, got {type(sharding).__name__}; for "
-                f"one device pass `device=`"
+                f"`sharding` must be a jax.sharding.NamedSharding over a mesh, or (mesh, PartitionSpec), got "
+                f"{type(sharding).__name__}; for one device pass `device=`"
             )
         if any(axis is not None for axis in sharding.spec[1:]):
             raise ShapeError(
                 f"`sharding` may split the rows of a batch alone, its first axis, got {sharding.spec}; what lies "
                 f"within a sample is the model's to split"
             )
-        rows = jax.sharding.PartitionSpec(*sharding.spec[:1])
-        self.sharding = jax.sharding.NamedSharding(sharding.mesh, rows)
+        self.sharding = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:1]))
         self._batch_size = batch_size
         count = sharding.mesh.size // self._copies()
         if batch_size % count:

@@ -321,9 +321,10 @@ def create_data_loader(
             its config says `augmentation=True`, whatever stands here.
         dtype: what floats come as: float32, bfloat16 or float16.
         device: a `jax.Device` or sharding of one that batches are committed to; None leaves it to JAX.
-        sharding: a `jax.sharding.NamedSharding` whose first axis says how the rows of a batch are split over the
-            mesh. Batches are global arrays then, of all processes; each process reads its own rows alone, and
-            strings are those of its rows. `batch_size` is that of the global batch.
+        sharding: a `jax.sharding.NamedSharding`, or a mesh and a `PartitionSpec` as a tuple, whose first axis says
+            how the rows of a batch are split over the mesh. Batches are global arrays then, of all processes; each
+            process reads its own rows alone, and strings are those of its rows. `batch_size` is that of the global
+            batch.
         placement: "host", or "device" to keep all data on the device, where a batch is a gather; for data in
             memory that fit there.
         cache: "memory" or "disk" keeps what was read and decoded; from the second epoch on reading is a gather.
