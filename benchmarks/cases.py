@@ -79,8 +79,9 @@ _arrays = _in_memory(
         ),
         _hand("by hand: stack", "by_hand:stacked", "sample by sample, `np.stack`"),
         _artifex("artifex", "of_artifex:arrays", "no settings"),
-        _grain("grain: MapDataset", "of_grain:arrays", "`to_iter_dataset` before `batch`", threads=0),
-        _grain("grain: MapDataset, threads", "of_grain:arrays", "the same, `num_threads=2`", threads=2),
+        _grain(
+            "grain: MapDataset", "of_grain:arrays", "`to_iter_dataset` before `batch`, no threads", threads=0
+        ),
         _grain("grain: MapDataset of rows", "of_grain:arrays_of_rows", "row numbers, gathered by hand"),
         _grain("grain: DataLoader", "of_grain:arrays_by_loader", "`IndexSampler`, no workers", workers=0),
         _torch("torch", "of_torch:arrays", "`__getitems__`, one thread", workers=0),
@@ -167,6 +168,7 @@ def _picture_peers(*, antialiased: bool) -> tuple[Contender, ...]:
         _tensorflow("tf.data", "of_tensorflow:photographs", f"{fused}, AUTOTUNE", **how),
         _datasets("HF datasets", "of_datasets:photographs", f"{opencv}, `with_transform`", **how),
         _spdl("SPDL", "of_spdl:photographs", f"{opencv}, two threads", threads=2, **how),
+        _spdl("SPDL: batches", "of_spdl:photographs_by_batch", "a thread takes a batch", threads=2, **how),
     )
 
 

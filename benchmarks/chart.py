@@ -8,6 +8,9 @@ from typing import Any
 from benchmarks.figures import MEASURES, CaseResults, Result, from_run, number
 
 COLOURS = {"hand": "#8a8f98", "artifex": "#d1495b", "peer": "#30638e"}
+CUT = 10
+"""Bars longer than this many times the shortest are cut."""
+
 _NAMES = {"wall": "wall clock", "cpu": "CPU"}
 
 
@@ -17,7 +20,7 @@ def main() -> None:
 
 
 def draw(cases: list[CaseResults], path: Path) -> None:
-    """A row for each case, a bar for each contender, on a scale of powers of ten; shorter is better."""
+    """A row for each case, a bar for each contender; shorter is better."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -43,10 +46,12 @@ def draw(cases: list[CaseResults], path: Path) -> None:
 def _bars(axis: Any, case: CaseResults, measure: str) -> None:
     found = sorted(case.of("hand", "artifex", "peer"), key=lambda r: r.median(measure), reverse=True)
     values = [result.median(measure) for result in found]
-    bars = axis.barh([_label(r) for r in found], values, color=[COLOURS[r.kind] for r in found], height=0.7)
-    axis.bar_label(bars, [number(v) for v in values], padding=3, fontsize=8)
-    axis.set_xscale("log")
-    axis.set_xlim(min(values) / 2, max(values) * 3)
+    end = min(max(values), CUT * min(values))
+    lengths = [min(value, end) for value in values]
+    bars = axis.barh([_label(r) for r in found], lengths, color=[COLOURS[r.kind] for r in found], height=0.7)
+    labels = [number(v) + (" (cut)" if v > end else "") for v in values]
+    axis.bar_label(bars, labels, padding=3, fontsize=8)
+    axis.set_xlim(0, end * 1.2)
     axis.tick_params(labelsize=8)
     axis.set_xlabel(f"{_NAMES[measure]}, microseconds per {case.item}", fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)

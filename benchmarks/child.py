@@ -59,6 +59,8 @@ def _serve(case: Case, contender_name: str, home: Path, say: Any) -> None:
     _check(case, first)
     say({"import_s": import_s, "first_batch_s": first_batch_s})
     del first
+    for _ in range(case.warm_batches):  # workers that are not yet all there are no affair of the first round
+        block(next(batches))
     cpu = _cpu_seconds()
     for line in sys.stdin:
         if line.split()[0] == "quit":

@@ -105,13 +105,13 @@ def _start(
         limit=settings.limit,
         environment=settings.variables,
     )
+    children[contender.name] = child
     try:
         ready = child.ready()
     except FailedError as error:
-        child.kill()
+        children.pop(contender.name).kill()
         _fail(result, error)
         return
-    children[contender.name] = child
     result.import_s, result.first_batch_s = ready["import_s"], ready["first_batch_s"]
     print(f"  {contender.name}: first batch after {number(result.first_batch_s)} s", flush=True)
 

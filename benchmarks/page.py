@@ -78,9 +78,7 @@ def page(run: dict[str, Any], *, has_picture: bool) -> str:
         losses_section(cases),
         "## All figures\n",
         *(_case(case) for case in cases),
-        f"![Microseconds per item of all contenders, on a logarithmic scale]({PICTURE})\n"
-        if has_picture
-        else "",
+        f"![Microseconds per item of all contenders]({PICTURE})\n" if has_picture else "",
         _RULES,
         _settings(cases),
         _AGAIN,

@@ -59,7 +59,7 @@ class Child:
                 stderr=errors,
                 text=True,
                 env=variables,
-                start_new_session=True,  # a group of its own, to be stopped and ended as a whole
+                process_group=0,  # to be stopped and ended as a whole; the kernel ends it if this one dies
             )
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

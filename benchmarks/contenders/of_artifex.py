@@ -19,7 +19,8 @@ def _in_memory(work: Arrays) -> Any:
 
     from artifex.generative_models.modalities.image.datasets import ArrayImageDataset
 
-    config = _config(work.images.shape[1], channels=work.images.shape[3])
+    is_grey = work.images.shape[3] == 1
+    config = _config(work.images.shape[1], representation="grayscale" if is_grey else "rgb")
     return ArrayImageDataset(work.images, work.labels, config=config, rngs=nnx.Rngs(0))
 
 
