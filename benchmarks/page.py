@@ -90,8 +90,8 @@ def _machine(run: dict[str, Any]) -> str:
     machine = run["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
-        f"The last run: {run['started'][:10]}, {machine['cores']} cores ({machine['cpu']}, {machine['system']}), "
-        f"load {machine['load']:g} at the start, {run['rounds']} rounds of {run['seconds']:g} s. "
+        f"The last run: {run['started'][:10]}, {machine['cores']} cores ({machine['cpu']}, {machine['system']}),\n"
+        f"load {machine['load']:g} at the start, {run['rounds']} rounds of {run['seconds']:g} s.\n"
         f"Python {machine['python']}, {versions}.\n"
     )
 
@@ -103,7 +103,7 @@ def losses_section(cases: list[CaseResults]) -> str:
     if not found:
         return "\n".join([*lines, "Nowhere, in this run.\n"])
     lines += [
-        "All who were ahead, by whatever measure; `times` is how many times as much Artifex took. Where that is "
+        "All who were ahead, by whatever measure; `times` is how many times as much Artifex took. Where that is\n"
         "within the spread of the two it says so.\n"
     ]
     for title, group in _by_case(found):
@@ -139,7 +139,8 @@ def _case(case: CaseResults) -> str:
 
 
 def _table(header: tuple[str, ...], body: list[tuple[str, ...]]) -> list[str]:
-    ruler = ["---", *(["---:"] * (len(header) - 1))]
+    words = {"contender", "who", "ahead by", "how", "name", "versions", ""}
+    ruler = ["---" if cell in words else "---:" for cell in header]
     return [f"| {' | '.join(row).replace('*', chr(92) + '*')} |" for row in (header, tuple(ruler), *body)]
 
 
