@@ -44,7 +44,7 @@ def test_a_contender_is_measured_stopped_between_its_turns_and_ended_with_its_wo
         child.quit()
         # Two interpreters at least.
         assert child.peak_mb > 10
-        assert not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE
+        assert not is_alive(worker)
     finally:
         child.kill()
 
@@ -87,3 +87,23 @@ def test_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert results["raises"].error == "ValueError: no such data"
     assert "raises: FAILED: ValueError" in capsys.readouterr().out
     assert not [p for p in psutil.Process(os.getpid()).children() if "benchmarks.child" in p.cmdline()]
+
+
+def test_a_contender_that_is_ended_at_once_leaves_no_worker(tmp_path: Path):
+    child = start("with_a_worker", tmp_path)
+    try:
+        child.ready()
+    finally:
+        child.kill()
+    worker = int((tmp_path / "worker").read_text())
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline and is_alive(worker):
+        time.sleep(0.02)
+    assert not is_alive(worker)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
