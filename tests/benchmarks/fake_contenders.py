@@ -39,6 +39,7 @@ def raises(work):
 
 
 def hangs(work):
+    next(with_a_worker(work))
     time.sleep(60)
     yield
 

@@ -62,7 +62,7 @@ def test_one_that_fails_says_why(tmp_path: Path, contender: str, message: str):
         child.kill()
 
 
-def test_one_that_is_late_has_failed(tmp_path: Path):
+def test_one_that_is_late_has_failed_and_leaves_no_worker(tmp_path: Path):
     child, before = start("hangs", tmp_path, limit=1), time.monotonic()
     try:
         with pytest.raises(FailedError, match="took over 1 s for the first batch"):
@@ -70,6 +70,11 @@ def test_one_that_is_late_has_failed(tmp_path: Path):
     finally:
         child.kill()
     assert time.monotonic() - before < 5
+    # Its worker was running, and has gone with it.
+    worker, deadline = int((tmp_path / "worker").read_text()), time.monotonic() + 3
+    while time.monotonic() < deadline and is_alive(worker):
+        time.sleep(0.02)
+    assert not is_alive(worker)
 
 
 def test_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -87,19 +92,6 @@ def test_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert results["raises"].error == "ValueError: no such data"
     assert "raises: FAILED: ValueError" in capsys.readouterr().out
     assert not [p for p in psutil.Process(os.getpid()).children() if "benchmarks.child" in p.cmdline()]
-
-
-def test_a_contender_that_is_ended_at_once_leaves_no_worker(tmp_path: Path):
-    child = start("with_a_worker", tmp_path)
-    try:
-        child.ready()
-    finally:
-        child.kill()
-    worker = int((tmp_path / "worker").read_text())
-    deadline = time.monotonic() + 3
-    while time.monotonic() < deadline and is_alive(worker):
-        time.sleep(0.02)
-    assert not is_alive(worker)
 
 
 def is_alive(pid: int) -> bool:
