@@ -40,7 +40,7 @@ docs: environment ## build the documentation into site/ and run its examples
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
 
-bench: environment ## measure, each time beside a hand-written loop
+bench: environment ## measure, beside loops by hand and other packages (ARGS="--without-peers" is quicker)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ## choose the versions of the environment anew (needs uv)

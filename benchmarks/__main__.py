@@ -1,38 +1,103 @@
-"""`make bench`, or `make bench ARGS="jpeg --rounds 9"`."""
+"""`make bench`, or `make bench ARGS="arrays jpeg --only artifex,grain --rounds 5 --seconds 2"`."""
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from benchmarks import arrays, jpeg
-from benchmarks.measure import Case, as_dict, run, table
+from benchmarks import baseline, environment, machine
+from benchmarks.cases import all_cases
+from benchmarks.environment import CannotMakeError
+from benchmarks.figures import CaseResults, table
+from benchmarks.measure import FIRST_BATCH_LIMIT, Settings, measure
+from benchmarks.registry import Case, selected
 
 
-def main() -> None:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("cases", nargs="*", help="groups or cases, see --list; all by default")
+    parser.add_argument("--list", action="store_true", help="show the cases and who takes part")
     parser.add_argument(
-        "only", nargs="*", choices=["arrays", "jpeg", []], help="arrays, jpeg; both by default"
+        "--only", default="", help="contenders, by kind, environment or beginning of the name"
     )
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--without-peers", action="store_true", help="nothing that needs another environment")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of one contender in one round")
-    parser.add_argument("--home", type=Path, default=Path(".bench"), help="where data and results go")
+    parser.add_argument(
+        "--limit", type=float, default=FIRST_BATCH_LIMIT, help="seconds until the first batch"
+    )
+    parser.add_argument("--home", type=Path, default=Path(".bench"), help="environments, data and results")
+    parser.add_argument("--no-chart", action="store_true")
+    parser.add_argument("--save-baseline", action="store_true", help="keep the ratios of this run")
+    parser.add_argument("--strict", action="store_true", help="a regression is an error")
     options = parser.parse_args()
-    cases: list[Case] = []
-    if "jpeg" in options.only or not options.only:
-        cases += jpeg.cases(options.home / "photographs")
-    if "arrays" in options.only or not options.only:
-        cases += arrays.cases()
-    records = []
+    if options.rounds < 1 or options.seconds < 0:
+        parser.error("`--rounds` must be 1 or more, and `--seconds` 0 or more")
+    return options
+
+
+def main() -> int:
+    options = _options()
+    only = [word.strip() for word in options.only.split(",") if word.strip()]
+    cases = selected(all_cases(), options.cases, only, with_peers=not options.without_peers)
+    if options.list:
+        _show(cases)
+        return 0
+    settings = Settings(options.home.absolute(), options.rounds, options.seconds, options.limit)
+    run: dict[str, Any] = {
+        "machine": machine.describe(),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+    }
+    started, results = time.strftime("%Y-%m-%d %H:%M:%S"), []
     for case in cases:
-        results = run(case, rounds=options.rounds, seconds=options.seconds)
-        print(table(case, results), flush=True)
-        records.append(as_dict(case, results))
-    path = options.home / time.strftime("results-%Y%m%d-%H%M%S.json")
+        results.append(measure(case, settings))
+        print(f"\n{table(results[-1])}\n", flush=True)
+    path = _write(run | {"started": started, "cases": [r.as_dict() for r in results]}, settings.home)
+    if not options.no_chart:
+        _draw(path, settings.home)
+    return _compare(results, options)
+
+
+def _show(cases: list[Case]) -> None:
+    for case in cases:
+        print(f"{case.name}: {case.title}")
+        for contender in case.contenders:
+            print(f"  {contender.name:34} {contender.environment or '-':16} {contender.setting}")
+
+
+def _write(run: dict[str, Any], home: Path) -> Path:
+    path = home / "results" / f"{run['started'].translate(str.maketrans(' ', '-', ':'))}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(records, indent=1))
+    path.write_text(json.dumps(run, indent=1))
     print(f"written to {path}")
+    return path
+
+
+def _draw(path: Path, home: Path) -> None:
+    picture = path.with_suffix(".png")
+    try:
+        python = environment.python_of("chart", home)
+    except CannotMakeError as error:
+        print(f"no chart: {error}")
+        return
+    command = [str(python), "-m", "benchmarks.chart", str(path), str(picture)]
+    drawn = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    print(f"drawn to {picture}" if drawn.returncode == 0 else f"no chart: {drawn.stderr[-500:]}")
+
+
+def _compare(results: list[CaseResults], options: argparse.Namespace) -> int:
+    if options.save_baseline:
+        baseline.save(results)
+        print(f"baseline kept in {baseline.PATH}")
+        return 0
+    lines = baseline.regressions(results, baseline.load())
+    print("\n".join(lines) if lines else "no regressions")
+    return 1 if lines and options.strict else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,82 +1,133 @@
-"""Contenders in turn, A B C A B C, in one process: only their ratios within a run mean anything."""
+"""A case is measured in turn, A B C A B C: only the ratios within a run mean anything."""
 
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import re
+from dataclasses import dataclass
+from pathlib import Path
 
-import jax
+from benchmarks import environment
+from benchmarks.environment import CannotMakeError
+from benchmarks.figures import CaseResults, Result, number
+from benchmarks.imports import time_import
+from benchmarks.processes import Child, FailedError
+from benchmarks.registry import Case, Contender
 
-Batches = Iterator[Any]
-
-# What a contender has read ahead while another one ran is drained before its own time is taken.
-_WARM_BATCHES = 8
-
-
-@dataclass
-class Result:
-    """What one contender did: items a second by wall clock, and microseconds of CPU per item, each round."""
-
-    name: str
-    rate: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
+FIRST_BATCH_LIMIT = 120.0
+"""Seconds after which a contender that has shown no batch has failed."""
 
 
-@dataclass
-class Case:
-    """One workload: endless batches by contender. The first named "by hand" is what the others are held to."""
+@dataclass(frozen=True)
+class Settings:
+    """How to measure.
 
-    name: str
-    items_per_batch: int
-    contenders: dict[str, Callable[[], Batches]]
+    Attributes:
+        home: where environments, data and logs go.
+        rounds: measurements of each contender.
+        seconds: of one measurement, at least.
+        limit: seconds until the first batch, or beyond `seconds`, after which a contender has failed.
+        registry: where the processes of contenders find the cases.
+        variables: more of the environment of these processes.
+    """
 
-
-def run(case: Case, *, rounds: int, seconds: float) -> list[Result]:
-    """Measures all contenders of a case."""
-    streams = {name: make() for name, make in case.contenders.items()}
-    results = {name: Result(name) for name in streams}
-    for _ in range(rounds):
-        for name, stream in streams.items():
-            _round(case, stream, results[name], seconds)
-    return list(results.values())
-
-
-def _round(case: Case, stream: Batches, result: Result, seconds: float) -> None:
-    for _ in range(_WARM_BATCHES):
-        jax.block_until_ready(next(stream))
-    cpu, start, items = time.process_time(), time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        jax.block_until_ready(next(stream))
-        items += case.items_per_batch
-    result.rate.append(items / (time.perf_counter() - start))
-    result.cpu.append((time.process_time() - cpu) / items * 1e6)
+    home: Path
+    rounds: int
+    seconds: float
+    limit: float = FIRST_BATCH_LIMIT
+    registry: str = "benchmarks.cases:all_cases"
+    variables: dict[str, str] | None = None
 
 
-def table(case: Case, results: list[Result]) -> str:
-    """The medians, the spread over the rounds, and the ratio to the best hand-written loop."""
-    hand = [r for r in results if r.name.startswith("by hand")]
-    best_rate = max(statistics.median(r.rate) for r in hand)
-    best_cpu = min(statistics.median(r.cpu) for r in hand)
-    lines = [
-        case.name,
-        f"  {'contender':34} {'items/s':>10} {'spread':>7} {'of hand':>8} {'CPU us':>9} {'of hand':>8}",
-    ]
-    for result in results:
-        rate, cpu = statistics.median(result.rate), statistics.median(result.cpu)
-        spread = (max(result.rate) - min(result.rate)) / rate
-        lines.append(
-            f"  {result.name:34} {rate:10,.0f} {spread:7.0%} {rate / best_rate:8.2f} {cpu:9.2f} {best_cpu / cpu:8.2f}"
-        )
-    return "\n".join(lines)
+def measure(case: Case, settings: Settings) -> CaseResults:
+    """What each contender of a case does; one that fails is noted, and the others go on."""
+    print(f"{case.name}: {case.title}", flush=True)
+    results = [Result(c.name, c.kind, c.environment, c.setting, c.antialiased) for c in case.contenders]
+    found = CaseResults(case.name, case.group, case.title, case.item, case.has_first_batch, results)
+    turns = _imports if case.is_import else _batches
+    turns(case, results, settings)
+    return found
 
 
-def as_dict(case: Case, results: list[Result]) -> dict[str, Any]:
-    """The same for JSON, round by round."""
-    return {"case": case.name, "results": [asdict(result) for result in results]}
+def _imports(case: Case, results: list[Result], settings: Settings) -> None:
+    # Once for nothing: the files of a package are in memory from then on.
+    for turn in range(settings.rounds + 1):
+        for contender, result in zip(case.contenders, results, strict=True):
+            if result.error is None:
+                _import_once(contender, result, settings, counts=turn > 0)
 
 
-def endless(make_epoch: Callable[[], Iterator[Any]]) -> Batches:
-    """One epoch after the other."""
-    while True:
-        yield from make_epoch()
+def _import_once(contender: Contender, result: Result, settings: Settings, *, counts: bool) -> None:
+    try:
+        python = environment.python_of(contender.environment, settings.home)
+        times = time_import(python, contender.function, settings.limit)
+    except (CannotMakeError, RuntimeError) as error:
+        _fail(result, error)
+        return
+    if counts:
+        result.wall.append(times["wall"])
+        result.cpu.append(times["cpu"])
+        result.peak_mb = max(result.peak_mb or 0, times["peak_mb"])
+    else:
+        print(f"  {result.name}: {number(times['wall'] / 1e6)} s", flush=True)
+
+
+def _batches(case: Case, results: list[Result], settings: Settings) -> None:
+    case.make(settings.home)  # the data are made here, once, and found by all
+    children: dict[str, Child] = {}
+    try:
+        for contender, result in zip(case.contenders, results, strict=True):
+            _start(case, contender, result, settings, children)
+        for turn in range(settings.rounds):
+            for result in results:
+                if result.name in children:
+                    _turn(children, result, settings.seconds)
+            print(f"  round {turn + 1} of {settings.rounds}", flush=True)
+        for result in results:
+            if child := children.pop(result.name, None):
+                child.quit()
+                result.peak_mb = child.peak_mb
+    finally:
+        for child in children.values():
+            child.kill()
+
+
+def _start(
+    case: Case, contender: Contender, result: Result, settings: Settings, children: dict[str, Child]
+) -> None:
+    words = re.sub(r"\W+", "-", contender.name)
+    try:
+        python = environment.python_of(contender.environment, settings.home)
+    except CannotMakeError as error:
+        _fail(result, error)
+        return
+    child = Child(
+        python,
+        [settings.registry, str(settings.home), case.name, contender.name],
+        settings.home / "logs" / case.name / f"{words}.txt",
+        limit=settings.limit,
+        environment=settings.variables,
+    )
+    children[contender.name] = child
+    try:
+        ready = child.ready()
+    except FailedError as error:
+        children.pop(contender.name).kill()
+        _fail(result, error)
+        return
+    result.import_s, result.first_batch_s = ready["import_s"], ready["first_batch_s"]
+    print(f"  {contender.name}: first batch after {number(result.first_batch_s)} s", flush=True)
+
+
+def _turn(children: dict[str, Child], result: Result, seconds: float) -> None:
+    child = children[result.name]
+    try:
+        answer = child.run(seconds)
+    except FailedError as error:
+        children.pop(result.name).kill()
+        _fail(result, error)
+        return
+    result.wall.append(answer["wall"])
+    result.cpu.append(answer["cpu"])
+
+
+def _fail(result: Result, error: Exception) -> None:
+    result.error = str(error)
+    print(f"  {result.name}: FAILED: {error}", flush=True)

@@ -1,0 +1,86 @@
+"""This package."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmarks.data import Arrays, Photographs, Place
+
+
+def _config(side: int, **more: Any) -> Any:
+    from artifex.generative_models.modalities import ImageModalityConfig
+
+    return ImageModalityConfig(height=side, width=side, **more)
+
+
+def _in_memory(work: Arrays) -> Any:
+    from flax import nnx
+
+    from artifex.generative_models.modalities.image.datasets import ArrayImageDataset
+
+    is_grey = work.images.shape[3] == 1
+    config = _config(work.images.shape[1], representation="grayscale" if is_grey else "rgb")
+    return ArrayImageDataset(work.images, work.labels, config=config, rngs=nnx.Rngs(0))
+
+
+def _batches(dataset: Any, batch_size: int, **settings: Any) -> Iterator[Any]:
+    from artifex.data import create_data_loader
+
+    loader = create_data_loader(dataset, batch_size, drop_last=True, **settings)
+    while True:
+        yield from loader
+
+
+def arrays(work: Arrays, placement: str = "host") -> Iterator[Any]:
+    return _batches(_in_memory(work), work.batch_size, placement=placement)
+
+
+def _in_files(work: Photographs) -> Any:
+    from flax import nnx
+
+    from artifex.data.codecs.image import RandomResizedCrop
+    from artifex.generative_models.modalities.image.augment import random_flip_horizontal
+    from artifex.generative_models.modalities.image.datasets import ImageFolderDataset
+
+    if not work.crop:
+        return ImageFolderDataset(work.folder, config=_config(work.side), fit="stretch", rngs=nnx.Rngs(0))
+    return ImageFolderDataset(
+        work.folder,
+        config=_config(work.side, augmentation=True),
+        crop=RandomResizedCrop(),
+        augment=[random_flip_horizontal],
+        rngs=nnx.Rngs(0),
+    )
+
+
+def photographs(work: Photographs) -> Iterator[Any]:
+    return _batches(_in_files(work), work.batch_size)
+
+
+def cached(work: tuple[Photographs, Arrays], cache: str) -> Iterator[Any]:
+    """From the second epoch on."""
+    files, _ = work
+    where = {"cache_dir": files.spare / "cache"} if cache == "disk" else {}
+    batches = _batches(_in_files(files), files.batch_size, cache=cache, **where)
+    for _ in range(2 * len(files.paths) // files.batch_size):
+        next(batches)
+    yield from batches
+
+
+def decoded(work: tuple[Photographs, Arrays]) -> Iterator[Any]:
+    """The decoded pictures as an array in memory."""
+    return arrays(work[1])
+
+
+def resume(work: Place) -> Iterator[Any]:
+    """Records on the host: a dict of arrays."""
+    from artifex.data import create_data_loader
+
+    loader = create_data_loader({"x": np.arange(work.num_records, dtype=np.int32)}, work.batch_size, seed=0)
+    state = {**loader.state(), "step": work.step}
+    while True:
+        loader.restore(state)
+        batches = iter(loader)
+        yield next(batches)
+        batches.close()  # type: ignore[attr-defined]

@@ -1,0 +1,164 @@
+"""The page of a run: `python -m benchmarks.page RESULTS.json` writes docs/benchmarks.md and copies the chart."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environment import REQUIREMENTS, pins
+from benchmarks.figures import HEADER, CaseResults, from_run, losses, rows
+
+DOCS = Path(__file__).parents[1] / "docs"
+PICTURE = "images/benchmarks.png"
+
+_WORDS = {"wall": "wall clock", "cpu": "CPU", "first_batch_s": "first batch", "peak_mb": "memory"}
+
+_INTRODUCTION = """\
+<!-- Written by `python -m benchmarks.page`, from the results of a run: change that. -->
+# Speed
+
+Every number here was measured in one run, beside loops written by hand for the very same work and beside other
+packages, each at the best setting that we know. `x hand` is how many times as fast a contender was as the best loop
+by hand; only such ratios hold on another machine. CPU is that of all processes of a contender, in microseconds per
+item; where a machine has other things to do it is the steadier figure.
+"""
+
+_RULES = """\
+## How it is measured
+
+- Everyone does the whole work: all records in a new order each epoch, full batches, float32 in [0, 1] on the device
+  (here the CPU), and each batch is waited for. The first batch of everyone is checked for that.
+- A contender is a process of its own, in an environment of its own. They take turns, A B C A B C; one whose turn it
+  is not is stopped, with its workers, so that it neither disturbs the others nor works ahead. What it had made ahead
+  is used up before its time is taken, and its CPU time counts that too.
+- Medians of the rounds. `spread` is from the fastest round to the slowest, as a share of the median: differences
+  below it mean nothing.
+- `first s` is from the making of a pipeline to its first batch, compilation included, imports not. `MB` is the peak
+  of memory, of all processes of a contender together; what they share is counted in each.
+- A star marks those who make pictures smaller without antialiasing, which is less work. This package always filters.
+- jax-dataloader and datarax are not in the cases with image files, which they do not decode; where a position is
+  restored, tf.data, jax-dataloader, datarax and SPDL are left out. There are no cases for text and audio, since this
+  package does not load them yet.
+"""
+
+_AGAIN = """\
+## Again, on your machine
+
+```sh
+make bench                            # everything; the first time it makes nine environments, of several GB
+make bench ARGS="arrays jpeg --rounds 5 --seconds 2 --only artifex,grain,hand"
+make bench ARGS="--without-peers"     # this package and loops by hand, in the environment of the project
+make bench ARGS="--list"
+```
+
+A run says where a ratio of this package fell, against `benchmarks/baseline.json`, by more than 15 % and more than the
+spread; `--save-baseline` keeps the ratios of a run, `--strict` makes a fall an error. This page is written by
+`python -m benchmarks.page RESULTS.json`.
+"""
+
+
+def main() -> None:
+    (source,) = map(Path, sys.argv[1:])
+    picture = source.with_suffix(".png")
+    if picture.exists():
+        (DOCS / PICTURE).parent.mkdir(exist_ok=True)
+        shutil.copy(picture, DOCS / PICTURE)
+    (DOCS / "benchmarks.md").write_text(page(json.loads(source.read_text()), has_picture=picture.exists()))
+    print(f"written to {DOCS / 'benchmarks.md'}")
+
+
+def page(run: dict[str, Any], *, has_picture: bool) -> str:
+    """The whole page, as Markdown."""
+    cases = from_run(run)
+    parts = [
+        _INTRODUCTION,
+        _machine(run),
+        losses_section(cases),
+        "## All figures\n",
+        *(_case(case) for case in cases),
+        f"![Microseconds per item of all contenders]({PICTURE})\n" if has_picture else "",
+        _RULES,
+        _settings(cases),
+        _AGAIN,
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _machine(run: dict[str, Any]) -> str:
+    machine = run["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"The last run: {run['started'][:10]}, {machine['cores']} cores ({machine['cpu']}, {machine['system']}),\n"
+        f"load {machine['load']:g} at the start, {run['rounds']} rounds of {run['seconds']:g} s.\n"
+        f"Python {machine['python']}, {versions}.\n"
+    )
+
+
+def losses_section(cases: list[CaseResults]) -> str:
+    """Everyone who is ahead of us, by whatever measure."""
+    found = losses(cases)
+    lines = ["## Where Artifex loses\n"]
+    if not found:
+        return "\n".join([*lines, "Nowhere, in this run.\n"])
+    lines += [
+        "All who were ahead, by whatever measure; `times` is how many times as much Artifex took. Where that is\n"
+        "within the spread of the two it says so.\n"
+    ]
+    for title, group in _by_case(found):
+        lines += [f"**{title}**\n", *_table(("who", "ahead by", "times", ""), _loss_rows(group)), ""]
+    return "\n".join(lines)
+
+
+def _by_case(found: list[Any]) -> Iterable[tuple[str, list[Any]]]:
+    groups: dict[str, list[Any]] = {}
+    for loss in found:
+        groups.setdefault(loss[0].title, []).append(loss)
+    return groups.items()
+
+
+def _loss_rows(group: list[Any]) -> list[tuple[str, ...]]:
+    rows = []
+    for case, ours, measure, other, ratio, spread in sorted(group, key=lambda loss: -loss[4]):
+        several = len(case.of("artifex")) > 1
+        note = [f"than {ours.name}"] if several else []
+        note += ["not antialiased"] if not other.antialiased else []
+        note += ["within the spread"] if ratio - 1 <= spread else []
+        rows.append((other.name, _WORDS[measure], f"{ratio:.2f}", ", ".join(note)))
+    return rows
+
+
+def _case(case: CaseResults) -> str:
+    header = (HEADER[0], case.item + "s" + HEADER[1], *HEADER[2:])
+    lines = [f"### {case.title[0].upper()}{case.title[1:]}\n", *_table(header, rows(case)), ""]
+    if any(not r.antialiased for r in case.results):
+        lines.append("\\* not antialiased\n")
+    lines += [f"{r.name} failed: {r.error}\n" for r in case.results if r.error is not None]
+    return "\n".join(lines)
+
+
+def _table(header: tuple[str, ...], body: list[tuple[str, ...]]) -> list[str]:
+    words = {"contender", "who", "ahead by", "how", "name", "versions", ""}
+    ruler = ["---" if cell in words else "---:" for cell in header]
+    return [f"| {' | '.join(row).replace('*', chr(92) + '*')} |" for row in (header, tuple(ruler), *body)]
+
+
+def _settings(cases: list[CaseResults]) -> str:
+    lines = ["## Settings\n"]
+    for group in dict.fromkeys(case.group for case in cases):
+        found: dict[str, str] = {}
+        for case in (c for c in cases if c.group == group):
+            found |= {r.name: r.setting for r in case.results if r.setting}
+        lines += [f"**{group}**\n", *_table(("who", "how"), list(found.items())), ""]
+    used = {r.environment for case in cases for r in case.results if r.environment}
+    versions = [
+        (name, ", ".join(pins(name))) for name in sorted(used) if (REQUIREMENTS / f"{name}.txt").exists()
+    ]
+    if versions:
+        lines += ["**Environments**\n", *_table(("name", "versions"), versions), ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
