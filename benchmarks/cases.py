@@ -21,7 +21,6 @@ def _who(kind: Kind, environment: str | None, *imports: str) -> Callable[..., Co
 
 
 _hand = _who("hand", None)
-_hand_with_opencv = _who("hand", "hand", "cv2")  # until OpenCV is in the environment of the project
 _artifex = _who("artifex", None, "artifex.data", f"{MODALITIES}.image.datasets", "flax.nnx")
 _grain = _who("peer", "grain", "grain")
 _torch = _who("peer", "torch", "torch.utils.data")
@@ -111,7 +110,7 @@ _device = _in_memory(
 def _crops() -> Case:
     decode = partial(_hand, function="by_hand:photographs", setting="two threads")
     decode_with_opencv = partial(
-        _hand_with_opencv, function="by_hand:photographs", setting="two threads", antialiased=False
+        _hand, function="by_hand:photographs", setting="two threads", antialiased=False
     )
     return Case(
         name="jpeg-224",
@@ -134,7 +133,7 @@ def _crops() -> Case:
 def _small() -> Case:
     quarter = "two threads, decoded at 1/4"
     decode = partial(_hand, function="by_hand:photographs", setting=quarter)
-    decode_with_opencv = partial(_hand_with_opencv, function="by_hand:photographs", setting=quarter)
+    decode_with_opencv = partial(_hand, function="by_hand:photographs", setting=quarter)
     return Case(
         name="jpeg-64",
         group="jpeg",

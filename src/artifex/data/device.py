@@ -111,16 +111,18 @@ class Crossing:
         With a `table` of all records, which is on the device already, the batch is gathered from it.
         """
         size = len(index)
-        missing = max(0, self._fill_to - size)
+        missing = self._fill_to - size
+        if missing <= 0 and self._placement is None and self._device is None:
+            return self._run(self._root, turns, index, arrays, table)
         inputs = {"turns": turns, "index": index, "arrays": dict(arrays)}
-        if missing:
+        if missing > 0:
             inputs = jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[:1], missing, axis=0)]), inputs)
         if self._placement is not None:
             inputs = jax.tree.map(self._placement.to_global, inputs)
         elif self._device is not None:
             inputs = jax.device_put(inputs, self._device)
         batch = self._run(self._root, inputs["turns"], inputs["index"], inputs["arrays"], table)
-        return {name: array[:size] for name, array in batch.items()} if missing else batch
+        return {name: array[:size] for name, array in batch.items()} if missing > 0 else batch
 
     def traced(self, turns: Array, index: Array, arrays: DeviceArrays, table: DeviceArrays) -> DeviceArrays:
         """The same, inside of a function that is being compiled."""

@@ -15,6 +15,7 @@ from artifex.data.errors import ConfigError
 from artifex.data.loader import HostBatch, HostBatches
 from artifex.data.plan import LastBatch, Plan, Rows
 from artifex.data.reader import Reader
+from artifex.data.types import Spec
 from artifex.data.workers import worker_count
 
 Batch: TypeAlias = dict[str, Any]
@@ -66,7 +67,7 @@ class HostFeed:
         self._reader, self._crossing, self._plan, self._placement = reader, crossing, plan, placement
         self._seed = plan.seed if training else None
         self._num_workers, self._prefetch = num_workers, prefetch
-        self._is_small = _is_worth_it(reader, plan)
+        self._is_small = _is_worth_it(reader.spec, plan)
 
     def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
         host = HostBatches(
@@ -108,13 +109,13 @@ class HostFeed:
         return {**self._crossing(turns, index, arrays), **host.texts}
 
 
-def _is_worth_it(reader: Reader, plan: Plan) -> bool:
-    """Whether to fetch ahead what is in memory, which takes no waiting.
+def _is_worth_it(spec: Spec, plan: Plan) -> bool:
+    """Whether to fetch ahead what is in memory, which takes no waiting, given the fields of a sample.
 
     Not for large batches on the CPU back end: their results come from fresh pages of memory then, where
     those of the batch before would have been used again, which costs more than the fetching.
     """
-    size = plan.batch_size * sum(prod(field.shape) * field.dtype.itemsize for field in reader.spec.values())
+    size = plan.batch_size * sum(prod(field.shape) * field.dtype.itemsize for field in spec.values())
     return jax.default_backend() != "cpu" or size < _SMALL_BATCH_BYTES
 
 
@@ -145,6 +146,8 @@ class TableFeed:
                 f"them (e.g. with `map`)"
             )
         self._crossing, self._plan = crossing, plan
+        # One batch may be under way while another is used: a call returns before its result is there.
+        self._ahead = int(_is_worth_it(crossing.spec(reader.spec), plan))
         self._step_fn: ScanStep | None = None
         self._compiled: Any = None
         numbers = np.arange(len(reader), dtype=np.int64)
@@ -153,9 +156,13 @@ class TableFeed:
         self.table: DeviceArrays = jax.device_put(dict(next(host).arrays), device)
 
     def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
+        ahead: deque[Batch] = deque()
         for row in rows:
-            turns, index, arrays = self._inputs(row)
-            yield self._crossing(turns, index, arrays, self.table)
+            ahead.append(self._crossing(*self._inputs(row), self.table))
+            if len(ahead) > self._ahead:
+                yield ahead.popleft()
+        while ahead:
+            yield ahead.popleft()
 
     def scan(self, step_fn: ScanStep, carry: Any, rows: list[Rows]) -> tuple[Any, Any]:
         """Runs `step_fn` over the batches of `rows`, all of one size, in one compiled loop."""
