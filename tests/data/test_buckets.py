@@ -151,6 +151,13 @@ def test_a_cache_keeps_each_record_in_its_shape(cache, tmp_path):
         assert not any(part.reads for part in again.readers), "another process finds it"
 
 
+def test_a_bucket_of_other_records_has_a_cache_of_its_own(tmp_path):
+    for of in (OF, np.where(OF == 1, 0, np.where(OF == 0, 1, OF)), np.roll(OF, 1)):
+        reader = BucketReader([Ramp(shape) for shape in SHAPES], of)
+        for batch in create_data_loader(Dataset(reader), 2, cache="disk", cache_dir=tmp_path):
+            assert batch["name"] == [f"record {i}" for i in batch["index"]]
+
+
 def test_a_small_cache_in_memory_is_shared_by_the_buckets():
     reader = ramps()
     bound = 11 * (8 * 4 + 128) * 3 // 5  # three fifths of the records, were all in the largest shape

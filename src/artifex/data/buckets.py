@@ -100,7 +100,9 @@ class BucketReader:
             if not len(numbers):
                 changed.append(reader)
                 continue
-            own = SubsetReader(reader, len(numbers), numbers.__getitem__, {"bucket": bucket})
+            # Which records a bucket has follows from all the shapes there are: its own shape does not tell.
+            identity = {"bucket": bucket, "records": digest([numbers.astype("<i8").tobytes()])}
+            own = SubsetReader(reader, len(numbers), numbers.__getitem__, identity)
             made = change(own, sizes[bucket] / max(sum(sizes), 1))
             changed.append(SubsetReader(made, len(self), places.__getitem__, {"bucket": bucket}))
         return BucketReader(changed, self.of)

@@ -33,6 +33,27 @@ def test_each_goes_through_epochs_of_its_own():
         assert sorted(small[start : start + 7]) == list(range(30, 37))
 
 
+def labels_of(dataset, **settings):
+    return Counter(int(x) for batch in create_data_loader(dataset, 10, **settings) for x in batch["label"])
+
+
+def test_what_map_makes_of_a_mixture_is_a_mixture():
+    mixed = MixedDataset([{"label": np.zeros(100)}, {"label": np.ones(100)}], [0.9, 0.1])
+    once = mixed.map(lambda sample: sample | {"label": sample["label"] + 5})
+    twice = once.map(lambda sample: sample | {"label": sample["label"] * 2})
+    assert labels_of(mixed) == {0: 180, 1: 20}
+    assert labels_of(once) == {5: 180, 6: 20} and labels_of(twice) == {10: 180, 12: 20}
+    streams = [[b["index"].tolist() for b in create_data_loader(d, 10, seed=2)] for d in (mixed, once, twice)]
+    assert streams[0] == streams[1] == streams[2]
+
+
+def test_mixtures_of_mixtures():
+    zeros, ones, twos = ({"label": np.full(100, i)} for i in range(3))
+    inner = MixedDataset([zeros, ones], [0.9, 0.1])
+    counts = labels_of(MixedDataset([inner, twos], [0.5, 0.5], epoch_size=400))
+    assert counts == {0: 180, 1: 20, 2: 200}
+
+
 def test_records_bring_what_belongs_to_them_and_resume():
     mixed = MixedDataset([part(9, 1), part(6, 2)], [1, 2], epoch_size=12)
     loader = create_data_loader(mixed, 5, seed=1)
@@ -69,6 +90,11 @@ def test_errors_have_the_number_in_the_mixture():
     ("make", "error", "message"),
     [
         (lambda: MixedDataset([part(3, 1)]), ConfigTypeError, "`datasets` must be two or more, got 1"),
+        (
+            lambda: MixedDataset([part(3, 1), part(3, 1)], 0.5),
+            ConfigTypeError,
+            "`weights` must be a list of numbers",
+        ),
         (
             lambda: MixedDataset([part(3, 1)] * 2, [1, 2, 3]),
             ConfigError,

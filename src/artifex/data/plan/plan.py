@@ -85,8 +85,10 @@ class Plan:
         check_integer("batch_size", self.batch_size, 1, 2**31 - 1)
         check_integer("seed", self.seed, 0, MAX_SEED)
         if self.num_steps == 0:
+            most = max(part.size for part in self._parts)
+            where = "in any bucket" if isinstance(self.arrangement, Bucketed) else "there are"
             raise ConfigError(
-                f"`batch_size` {self.batch_size} is more than the {self.arrangement.size} records there are, so "
+                f"`batch_size` {self.batch_size} is more than the {most} records {where}, so "
                 f"with `drop_last=True` an epoch has no batch; lower it or pass `drop_last=False`"
             )
 

@@ -1,6 +1,6 @@
 """Several datasets as one stream, in exact proportions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,15 @@ from artifex.data.device import Step
 from artifex.data.errors import ConfigError, ConfigTypeError, RecordError, ShapeError
 from artifex.data.fingerprint import Fingerprint, digest, stamp_of
 from artifex.data.pipeline import Prepares
-from artifex.data.plan import Arrangement, Listed, Mixed
+from artifex.data.plan import Arranged, Arrangement, Listed, Mixed
 from artifex.data.plan.arrangement import whole_weights
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import Reader
-from artifex.data.samples import reader_of
+from artifex.data.samples import Sample, reader_of
 from artifex.data.types import Arrays, Indices, Spec, Split
-from artifex.generative_models.modalities.dataset import DerivedDataset
+from artifex.generative_models.modalities.dataset import DerivedDataset, MappedDataset
+
+_WITHIN = 0x6E6573746564  # sets the orders within a mixture apart from those beside it
 
 
 class JoinedReader:
@@ -80,7 +82,8 @@ class MixedDataset(DerivedDataset):
     """Datasets in one stream: a loader takes of each its share, exactly, over any stretch of batches.
 
     Each dataset goes through epochs of its own, in orders of its own: a small one comes around more often. Record
-    numbers run through all of them, one after another.
+    numbers run through all of them, one after another. What `map` makes of a mixture is mixed alike, and mixtures can
+    be mixed again; a slice or a part of one is a set of records without weights, so cut the datasets first.
 
     Args:
         datasets: two or more that a loader takes, with the same fields, prepared alike on the device.
@@ -101,6 +104,8 @@ class MixedDataset(DerivedDataset):
         epoch_size: int | None = None,
         split: str | Split | None = None,
     ) -> None:
+        if weights is not None and not isinstance(weights, (Sequence, np.ndarray)):
+            raise ConfigTypeError(f"`weights` must be a list of numbers > 0, got {weights!r}")
         if len(datasets) < 2:
             raise ConfigTypeError(f"`datasets` must be two or more, got {len(datasets)}")
         readers = [reader_of(dataset) for dataset in datasets]
@@ -119,9 +124,21 @@ class MixedDataset(DerivedDataset):
             self._same_steps(training=training)
 
     def arrangement(self, *, shuffle: bool, seed: int) -> Arrangement:
-        """The records of all datasets, interleaved by weight."""
-        parts = tuple(Listed(size, shuffle, (seed + i) % 2**64) for i, size in enumerate(self._sizes))
-        return Mixed(parts, self._weights, self._offsets, self._places)
+        """The records of all datasets, interleaved by weight; those of a mixture among them by its own weights."""
+        parts: list[Arrangement] = []
+        for number, (dataset, size) in enumerate(zip(self.datasets, self._sizes, strict=True)):
+            own_seed = (seed + number) % 2**64
+            if isinstance(dataset, Arranged):
+                parts.append(dataset.arrangement(shuffle=shuffle, seed=own_seed ^ _WITHIN))
+            else:
+                parts.append(Listed(size, shuffle, own_seed))
+        return Mixed(tuple(parts), self._weights, self._offsets, self._places)
+
+    def map(
+        self, function: Callable[..., Sample], *, version: str | None = None, random: bool = False
+    ) -> "MappedMixture":
+        """The same stream after a function of the user's, in the same proportions; see `RecordDataset.map`."""
+        return MappedMixture(self, function, version=version, random=random)
 
     def device_steps(self, *, training: bool) -> Sequence[Step]:
         return self._same_steps(training=training)
@@ -138,3 +155,18 @@ class MixedDataset(DerivedDataset):
                     f"augmentation than dataset 0"
                 )
         return steps[0]
+
+
+class MappedMixture(MappedDataset):
+    """A mixture with a function of the user's on each sample: still a mixture."""
+
+    def arrangement(self, *, shuffle: bool, seed: int) -> Arrangement:
+        """That of the mixture."""
+        assert isinstance(self.dataset, Arranged)
+        return self.dataset.arrangement(shuffle=shuffle, seed=seed)
+
+    def map(
+        self, function: Callable[..., Sample], *, version: str | None = None, random: bool = False
+    ) -> "MappedMixture":
+        """As for a mixture."""
+        return MappedMixture(self, function, version=version, random=random)
