@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from artifex.data.device import Crossing, batch_level, root_key
+from artifex.data.device import Crossing, batch_level, root_key, root_words
 from artifex.data.errors import ConfigTypeError, ShapeError, TransformError
 from artifex.data.types import TEXT, ArraySpec
 
@@ -67,6 +67,11 @@ def test_the_key_is_the_record_s():
 def test_all_64_bits_of_a_seed_count():
     keys = [jax.random.key_data(root_key(seed)).tolist() for seed in (0, 1, 2**32, 2**32 + 1, 2**64 - 1)]
     assert len({tuple(key) for key in keys}) == 5
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345, 2**32 - 1, 2**32, 2**63 + 5, 2**64 - 1])
+def test_the_words_of_a_root_key_are_jax_s(seed):
+    np.testing.assert_array_equal(root_words(seed), jax.random.key_data(root_key(seed)))
 
 
 def test_a_batch_level_step_sees_the_batch():

@@ -13,6 +13,10 @@ import numpy as np
 
 from artifex.data.types import Indices
 
+_WORD = 2**32 - 1
+_PARITY = 0x1BD11BDA
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
 
 @dataclass(frozen=True)
 class RecordRandom:
@@ -48,3 +52,19 @@ class RecordRandom:
     def next_consumer(self) -> "RecordRandom":
         """Other generators for the same records."""
         return RecordRandom(self.seed, self.turns, self.index, self.consumer + 1)
+
+
+def threefry(key: tuple[int, int], counter: tuple[int, int]) -> tuple[int, int]:
+    """Threefry-2x32 with 20 rounds, the generator behind `jax.random`: two words of 32 bits from two and a key.
+
+    Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011, section 3.3.
+    """
+    keys = (*key, key[0] ^ key[1] ^ _PARITY)
+    left, right = (counter[0] + keys[0]) & _WORD, (counter[1] + keys[1]) & _WORD
+    for group in range(5):
+        for bits in _ROTATIONS[group % 2]:
+            left = (left + right) & _WORD
+            right = ((right << bits | right >> (32 - bits)) & _WORD) ^ left
+        left = (left + keys[(group + 1) % 3]) & _WORD
+        right = (right + keys[(group + 2) % 3] + group + 1) & _WORD
+    return left, right
