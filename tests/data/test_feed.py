@@ -189,3 +189,24 @@ def test_filters_weights_and_repeats():
 def test_automatic_settings(prefetch, num_workers):
     loader = create_data_loader(DATA, 4, prefetch=prefetch, num_workers=num_workers)
     assert len(list(loader)) == 5
+
+
+class Model:
+    def __init__(self):
+        self.traces = 0
+
+    def step(self, carry, batch):
+        self.traces += 1
+        return carry + batch["x"].sum(), None
+
+    def evaluate(self, carry, batch):
+        self.traces += 1
+        return carry, batch["x"].max()
+
+
+def test_scan_compiles_a_method_once_and_remembers_several():
+    model, loader = Model(), create_data_loader(DATA, 5, placement="device")
+    for _ in range(3):
+        loader.scan(model.step, 0.0)
+        loader.scan(model.evaluate, 0.0)
+    assert model.traces == 2

@@ -1,7 +1,7 @@
 """Feeds: how the rows of a plan become batches on the device, from the host or from a table that is there already."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable
 from functools import partial
 from math import prod
 from typing import Any, Protocol, TypeAlias
@@ -29,6 +29,9 @@ _DEVICE_AHEAD = 2
 
 
 _SMALL_BATCH_BYTES = 2**20
+
+# Functions for `scan` that are kept compiled: one to train and one to evaluate, and some more.
+_MOST_SCANS = 8
 
 
 class Feed(Protocol):
@@ -148,8 +151,7 @@ class TableFeed:
         self._crossing, self._plan = crossing, plan
         # One batch may be under way while another is used: a call returns before its result is there.
         self._ahead = int(_is_worth_it(crossing.spec(reader.spec), plan))
-        self._step_fn: ScanStep | None = None
-        self._compiled: Any = None
+        self._compiled: dict[Hashable, Any] = {}
         numbers = np.arange(len(reader), dtype=np.int64)
         rows = Rows(0, 0, numbers, np.zeros_like(numbers), len(numbers))
         host = HostBatches(reader, [rows], len(numbers), num_workers=0, prefetch=1)
@@ -166,10 +168,14 @@ class TableFeed:
 
     def scan(self, step_fn: ScanStep, carry: Any, rows: list[Rows]) -> tuple[Any, Any]:
         """Runs `step_fn` over the batches of `rows`, all of one size, in one compiled loop."""
-        if step_fn is not self._step_fn:
-            self._step_fn, self._compiled = step_fn, jax.jit(partial(_scan, self._crossing, step_fn))
+        # By equality: a bound method is another object each time that it is asked for.
+        key = step_fn if isinstance(step_fn, Hashable) else id(step_fn)
+        if key not in self._compiled:
+            if len(self._compiled) == _MOST_SCANS:
+                self._compiled.pop(next(iter(self._compiled)))
+            self._compiled[key] = jax.jit(partial(_scan, self._crossing, step_fn))
         inputs = jax.tree.map(lambda *columns: np.stack(columns), *(self._inputs(row) for row in rows))
-        return self._compiled(carry, inputs, self.table)
+        return self._compiled[key](carry, inputs, self.table)
 
     def _inputs(self, rows: Rows) -> tuple[Any, Any, dict[str, Any]]:
         return rows.turns.astype(np.uint32), rows.numbers.astype(np.int32), _valid(self._plan, rows)

@@ -198,7 +198,7 @@ class DataLoader:
 
         Args:
             step_fn: `step_fn(carry, batch) -> (carry, output)`, as for `jax.lax.scan`; pure. It is compiled
-                once for all epochs that it is given to.
+                once for all epochs that it, or a function equal to it, is given to.
             carry: what goes from step to step, e.g. parameters and the state of an optimizer.
 
         Returns:
@@ -307,10 +307,11 @@ def create_data_loader(
             says which rows are records) or "wrap" (filled up with the records that the epoch began with).
         keep: a filter that was computed before: one boolean per record.
         sample_weights: draws with replacement, with probabilities in proportion to these: one number per
-            record, 0 or more. An epoch has as many draws as there are records.
+            record, 0 or more. An epoch has as many draws as there are records; with buckets each has its share of
+            them, as a whole number.
         balance: one label per record, integers or strings: each class comes equally often, exactly, over any stretch
             of batches; within a class each record comes once before any comes again. An epoch has as many samples
-            as there are records (that `keep` keeps).
+            as there are records (that `keep` keeps). Not with buckets.
         repeat: how many times the records come in an epoch, each time in another order, > 0.
         num_workers: threads that read and decode; 0 reads when a batch is asked for; "auto" (or None) chooses: 0
             for data in memory, else one for each core, 16 at most. The batches are the same for any number.

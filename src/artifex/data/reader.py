@@ -101,6 +101,9 @@ class RecordReader:
             for name, key in (*self.numbers.items(), *self.texts.items()):
                 out[name][row] = record[key]
 
+    def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        return unchanged(self.source, indices)
+
     def fingerprint(self) -> Fingerprint:
         return self.identity
 
@@ -227,11 +230,28 @@ class SubsetReader:
                 error.record = int(indices[int(np.argmax(numbers == error.record))])
             raise
 
+    def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        return unchanged(self.reader, self.numbers(indices))
+
     def fingerprint(self) -> Fingerprint:
         return {"kind": "subset", **self.identity, "of": self.reader.fingerprint()}
 
     def stamp(self) -> str:
         return stamp_of(self.reader)
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """Records that may change after their stamp was taken, like files in a folder."""
+
+    def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        """For each of these records whether it is still the one of the stamp, bool (n,)."""
+        ...
+
+
+def unchanged(records: object, indices: Indices) -> npt.NDArray[np.bool_]:
+    """The same for records of any kind; what cannot be watched counts as unchanged."""
+    return records.unchanged(indices) if isinstance(records, Watched) else np.ones(len(indices), bool)
 
 
 def narrow(dtype: np.dtype[Any]) -> np.dtype[Any]:

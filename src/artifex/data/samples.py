@@ -18,7 +18,7 @@ from artifex.data.errors import (
 )
 from artifex.data.fingerprint import Fingerprint, Stamped, digest, stamp_of
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import ArrayReader, Reader, fits_dtype, narrow, slots
+from artifex.data.reader import ArrayReader, Reader, fits_dtype, narrow, slots, unchanged
 from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Spec
 from artifex.data.warn import warn
 
@@ -94,6 +94,9 @@ class MappedReader:
         for row, number in enumerate(indices):
             rng = self._generator(random, row)
             write_sample(self._sample(int(number), rows, row, rng), out, row, self.spec, int(number))
+
+    def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        return unchanged(self._reader, indices)
 
     def fingerprint(self) -> Fingerprint:
         name = getattr(self._function, "__qualname__", type(self._function).__name__)

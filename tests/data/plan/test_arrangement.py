@@ -159,7 +159,12 @@ def test_draws_follow_their_weights_and_come_again():
 
 @pytest.mark.parametrize("weights", [[1, -1], [0, 0], [np.nan, 1], [np.inf, 1]])
 def test_sample_weights_that_are_none(weights):
-    with pytest.raises(ConfigError, match="`weights` must be numbers of 0 or more"):
+    with pytest.raises(ConfigError, match="`sample_weights` must"):
         Drawn.of(weights, 2, places=2, seed=0)
     with pytest.raises(ShapeError, match="one number for each of the 3 records"):
         Drawn.of([1, 1], 3, places=2, seed=0)
+
+
+def test_weights_whose_sum_is_beyond_a_float():
+    made = Drawn.of(np.full(10, 1e308), 10, places=1000, seed=0)
+    assert len(set(made.at(0, np.arange(1000))[0].tolist())) == 10

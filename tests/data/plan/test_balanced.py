@@ -109,6 +109,8 @@ def test_what_tells_two_apart():
     [
         ([0, 1], ShapeError, r"one label for each of the 3 records, got shape \(2,\)"),
         ([[0], [1], [1]], ShapeError, r"got shape \(3, 1\)"),
+        (np.array([1, "1", 2], object), ConfigError, "all integers or all strings"),
+        ([[0], [1, 2], [3]], ShapeError, "one label per record"),
         ([0.5, 1.0, 2.0], ConfigError, "integers or strings, got float64"),
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from math import ceil
 
 import numpy as np
@@ -138,3 +139,18 @@ def test_the_rule_for_the_last_batch():
         last_batch("wrap", True)
     with pytest.raises(ValueError, match="unknown `last` 'padd'; did you mean 'pad'"):
         last_batch("padd", False)
+
+
+def test_a_step_is_an_integer_of_any_kind():
+    one = plan(10)
+    assert one.rows(np.int64(3)).numbers.tolist() == one.rows(3).numbers.tolist()
+    for step in (-1, 1.5, one.num_steps * 2**32):
+        with pytest.raises((ConfigError, ConfigTypeError), match="`step` must be"):
+            one.rows(step)
+
+
+def test_a_huge_batch_costs_what_its_records_cost():
+    tracemalloc.start()
+    rows = plan(10, 2**31 - 1).rows(0)
+    assert len(rows.numbers) == 10 and tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()

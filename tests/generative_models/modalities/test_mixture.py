@@ -117,3 +117,23 @@ def test_errors_have_the_number_in_the_mixture():
 def test_what_cannot_be_mixed(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_part_that_is_random_is_random_in_whatever_place(order):
+    plain, noisy = (part(8, 1).map(f, random=r) for f, r in ((steady, False), (drawn, True)))
+    loader = create_data_loader(MixedDataset([(plain, noisy)[i] for i in order]), 4)
+    values = [x for _ in range(2) for batch in loader for x in batch["x"].tolist()]
+    assert values.count(-1) == 16 and len(set(values)) == 17
+    config = ImageModalityConfig(height=4, representation="grayscale")
+    parts = [part(8, 1, config=config, split=s).map(drawn, random=True) for s in ("train", "val")]
+    values = [x for b in create_data_loader(MixedDataset(parts), 4) for x in b["x"].tolist()]
+    assert values.count(-1) == 8, "what is not for training gets no random numbers"
+
+
+def steady(sample):
+    return {"x": np.float32(-1)}
+
+
+def drawn(sample, rng):
+    return {"x": np.float32(-1 if rng is None else rng.random())}

@@ -16,7 +16,7 @@ from artifex.data.checks import check_choice, check_size
 from artifex.data.errors import ConfigError
 from artifex.data.fingerprint import Fingerprint, stamp_of
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import Reader, slots
+from artifex.data.reader import Reader, slots, unchanged
 from artifex.data.types import Arrays, Indices, Spec
 
 _MEMORY_BYTES = 4 * 2**30
@@ -95,13 +95,21 @@ class CachedReader:
             return
         if len(missing) == len(indices):
             self._reader.read_into(indices, out)
-            self._store.write(indices, out)
+            self._keep(indices, out)
             return
         numbers, rows = indices[missing], slots(self.spec, len(missing))
         self._reader.read_into(numbers, rows)
         for name, array in rows.items():
             out[name][missing] = array
-        self._store.write(numbers, rows)
+        self._keep(numbers, rows)
+
+    def _keep(self, indices: Indices, arrays: Arrays) -> None:
+        """Keeps what was just read, but nothing that changed since the stamp was taken."""
+        same = unchanged(self._reader, indices)
+        if same.all():
+            self._store.write(indices, arrays)
+        elif same.any():
+            self._store.write(indices[same], {name: array[same] for name, array in arrays.items()})
 
     def fingerprint(self) -> Fingerprint:
         return self._reader.fingerprint()

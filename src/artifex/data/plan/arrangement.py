@@ -255,15 +255,23 @@ def kept_numbers(mask: npt.ArrayLike, num_records: int) -> Indices:
 
 
 def checked_weights(weights: npt.ArrayLike, num_records: int) -> npt.NDArray[np.float64]:
-    """One weight per record, float64 (n,); errors as for `Drawn.of`."""
-    given = np.asarray(weights, np.float64)
+    """One weight per record, float64 (n,), the largest of them 1; errors as for `Drawn.of`."""
+    try:
+        given = np.asarray(weights, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ConfigTypeError(f"`sample_weights` must be numbers ({error})") from None
     if given.shape != (num_records,):
         raise ShapeError(
-            f"`weights` must be one number for each of the {num_records} records, got shape {given.shape}"
+            f"`sample_weights` must be one number for each of the {num_records} records, got shape {given.shape}"
         )
-    if not np.isfinite(given).all() or given.min() < 0 or given.sum() <= 0:
-        raise ConfigError("`weights` must be numbers of 0 or more, at least one of them greater")
-    return given
+    wrong = np.flatnonzero(~(np.isfinite(given) & (given >= 0)))
+    if len(wrong):
+        raise ConfigError(
+            f"`sample_weights` must be numbers of 0 or more, got {given[wrong[0]]} for record {wrong[0]}"
+        )
+    if not given.any():
+        raise ConfigError("`sample_weights` must have a number greater than 0, got 0 for every record")
+    return given / given.max()
 
 
 def at_running_places(arrangement: Arrangement, running: Indices) -> Places:

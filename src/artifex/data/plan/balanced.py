@@ -55,7 +55,10 @@ class Balanced:
             ShapeError: there is not one label per record.
             ConfigError: the labels are floats.
         """
-        given = np.asarray(labels)
+        try:
+            given = np.asarray(labels)
+        except ValueError as error:
+            raise ShapeError(f"`balance` must be one label per record ({error})") from None
         if given.shape != (num_records,):
             raise ShapeError(
                 f"`balance` must be one label for each of the {num_records} records, got shape {given.shape}"
@@ -63,7 +66,8 @@ class Balanced:
         if given.dtype.kind not in "biuUSO":
             raise ConfigError(f"`balance` must be labels, integers or strings, got {given.dtype}")
         chosen = np.arange(num_records) if numbers is None else numbers
-        # As strings, objects can be compared whatever they are.
+        if given.dtype == object and len({type(label) for label in given}) > 1:
+            raise ConfigError("`balance` must be labels of one kind, all integers or all strings")
         values = given.astype(str) if given.dtype == object else given
         _, classes = np.unique(values[chosen], return_inverse=True)
         order = np.argsort(classes, kind="stable")

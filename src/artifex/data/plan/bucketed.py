@@ -52,18 +52,20 @@ def bucketed(
 ) -> Bucketed:
     """The arrangement of records in `buckets`, int32 (n,): filtered, or drawn by weight, and repeated.
 
-    By weight each bucket has its share of an epoch's draws, rounded, and at least one.
+    By weight each bucket has its share of an epoch's draws, of which there are as many as records. Shares are whole
+    numbers, by largest remainder: of a bucket whose share is less than half a draw there may be none.
     """
     parts: list[Arrangement] = []
-    for bucket in np.unique(buckets if keep is None else buckets[keep]):
+    names = np.unique(buckets if keep is None else buckets[keep])
+    shares = None if weights is None else _shares(weights, buckets, names)
+    for at, bucket in enumerate(names):
         chosen = (buckets == bucket) if keep is None else (buckets == bucket) & keep
         numbers = np.flatnonzero(chosen).astype(np.int64)
         own_seed = (seed + int(bucket)) % (MAX_SEED + 1)
-        if weights is None:
+        if weights is None or shares is None:
             inner: Arrangement = Listed(len(numbers), shuffle, own_seed)
-        elif (share := weights[numbers].sum()) > 0:
-            places = max(round(len(buckets) * float(share / weights.sum())), 1)
-            inner = Drawn.of(weights[numbers], len(numbers), places=places, seed=own_seed)
+        elif shares[at]:
+            inner = Drawn.of(weights[numbers], len(numbers), places=int(shares[at]), seed=own_seed)
         else:
             continue
         part = Kept(numbers, inner)
@@ -71,3 +73,15 @@ def bucketed(
     if not parts:
         raise ConfigError("no record is left in any bucket")
     return Bucketed(tuple(parts), shuffle, seed)
+
+
+def _shares(
+    weights: npt.NDArray[np.float64], buckets: npt.NDArray[np.int32], names: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int64]:
+    """How many of the epoch's draws each bucket has; together as many as there are records."""
+    sums = np.array([weights[buckets == name].sum() for name in names])
+    exact = len(buckets) * (sums / sums.sum())
+    whole = np.floor(exact).astype(np.int64)
+    left = len(buckets) - int(whole.sum())
+    whole[np.argsort(whole - exact, kind="stable")[:left]] += 1
+    return whole

@@ -129,7 +129,8 @@ class Plan:
         return _hash(json.dumps(self._full_description(), sort_keys=True))
 
     def rows(self, step: int) -> Rows:
-        """The rows of a step, counted over all epochs."""
+        """The rows of a step, counted over all epochs: an integer of 0 or more."""
+        step = check_integer("step", step, 0, self.num_steps * 2**32 - 1)
         epoch, step = divmod(step, self.num_steps)
         return self.block(epoch, step, step + 1)[0]
 
@@ -178,7 +179,8 @@ class Plan:
 
     def _rows_of(self, part: Arrangement, epoch: int, batches: Indices, steps: Indices) -> list[Rows]:
         """Batches of an arrangement, by their number in it, as the rows of these steps."""
-        places = (batches[:, None] * self.batch_size + np.arange(self.batch_size)).ravel()
+        within = np.arange(min(self.batch_size, part.size), dtype=np.int64)
+        places = (batches[:, None] * self.batch_size + within).ravel()
         if len(batches) and batches.max() * self.batch_size + self.batch_size > part.size:
             places = places[places < part.size]
         numbers, turns = part.at(epoch, places)

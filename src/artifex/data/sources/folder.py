@@ -12,7 +12,7 @@ import numpy.typing as npt
 from artifex.data.errors import ConfigError, ConfigTypeError, ReadError, UnknownNameError
 from artifex.data.fingerprint import digest
 from artifex.data.registry import unknown
-from artifex.data.types import Record
+from artifex.data.types import Indices, Record
 from artifex.data.warn import warn
 
 Labels: TypeAlias = npt.NDArray[np.int32]
@@ -121,7 +121,18 @@ class FolderSource:
 
     def stamp(self) -> str:
         """A digest of root, names, sizes, labels and modification times: another one if a file was changed."""
-        return digest([self.root, self.fingerprint(), self._times.astype("<i8").tobytes()])
+        return digest([os.path.abspath(self.root), self.fingerprint(), self._times.astype("<i8").tobytes()])
+
+    def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        """For each record whether its file still has the size and the time of when the folder was listed."""
+        return np.array([self._is_as_listed(int(index)) for index in indices], bool)
+
+    def _is_as_listed(self, index: int) -> bool:
+        try:
+            info = os.stat(self._path(self.names[index]))
+        except OSError:
+            return False
+        return (info.st_size, info.st_mtime_ns) == (self._sizes[index], self._times[index])
 
     def _path(self, name: str) -> str:
         return os.path.join(self.root, *name.split("/")) if os.sep != "/" else os.path.join(self.root, name)

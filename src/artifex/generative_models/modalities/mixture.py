@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from artifex.data.buckets import refuse_buckets
 from artifex.data.checks import LARGEST_INT32, check_integer
@@ -14,7 +15,7 @@ from artifex.data.pipeline import Prepares
 from artifex.data.plan import Arranged, Arrangement, Listed, Mixed
 from artifex.data.plan.arrangement import whole_weights
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import Reader
+from artifex.data.reader import Reader, unchanged
 from artifex.data.samples import Sample, reader_of
 from artifex.data.types import Arrays, Indices, Spec, Split
 from artifex.generative_models.modalities.dataset import DerivedDataset, MappedDataset
@@ -25,8 +26,10 @@ _WITHIN = 0x6E6573746564  # sets the orders within a mixture apart from those be
 class JoinedReader:
     """Several readers of the same fields, one after another: record numbers run through all of them."""
 
-    def __init__(self, readers: Sequence[Reader]) -> None:
+    def __init__(self, readers: Sequence[Reader], augmented: Sequence[bool] | None = None) -> None:
         self._readers = tuple(readers)
+        # Which of them may draw at random while training; all where that is left out.
+        self._augmented = tuple([True] * len(readers) if augmented is None else augmented)
         self.spec: Spec = self._readers[0].spec
         for number, reader in enumerate(self._readers):
             refuse_buckets(reader, "a mixture")
@@ -46,7 +49,7 @@ class JoinedReader:
 
     @property
     def is_random(self) -> bool:
-        return any(reader.is_random for reader in self._readers)
+        return any(r.is_random and a for r, a in zip(self._readers, self._augmented, strict=True))
 
     @property
     def offsets(self) -> tuple[int, ...]:
@@ -63,13 +66,22 @@ class JoinedReader:
             part = {name: np.empty((len(rows), *a.shape[1:]), a.dtype) for name, a in out.items()}
             numbers = indices[rows] - self._edges[owner]
             try:
-                self._readers[owner].read_into(numbers, part, random.chosen(rows) if random else None)
+                own = random.chosen(rows) if random and self._augmented[owner] else None
+                self._readers[owner].read_into(numbers, part, own)
             except RecordError as error:
                 if error.record is not None:
                     error.record += int(self._edges[owner])
                 raise
             for name, values in part.items():
                 out[name][rows] = values
+
+    def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        owners = np.searchsorted(self._edges, indices, side="right") - 1
+        result = np.ones(len(indices), bool)
+        for owner in np.unique(owners):
+            mine = owners == owner
+            result[mine] = unchanged(self._readers[owner], indices[mine] - self._edges[owner])
+        return result
 
     def fingerprint(self) -> Fingerprint:
         return {"kind": "joined", "of": [reader.fingerprint() for reader in self._readers]}
@@ -109,7 +121,7 @@ class MixedDataset(DerivedDataset):
         if len(datasets) < 2:
             raise ConfigTypeError(f"`datasets` must be two or more, got {len(datasets)}")
         readers = [reader_of(dataset) for dataset in datasets]
-        reader = JoinedReader(readers)
+        reader = JoinedReader(readers, [isinstance(d, Prepares) and d.is_augmented for d in datasets])
         super().__init__(datasets[0], reader, split)
         self.datasets = tuple(datasets)
         self._sizes, self._offsets = [len(r) for r in readers], reader.offsets
@@ -139,6 +151,12 @@ class MixedDataset(DerivedDataset):
     ) -> "MappedMixture":
         """The same stream after a function of the user's, in the same proportions; see `RecordDataset.map`."""
         return MappedMixture(self, function, version=version, random=random)
+
+    @property
+    def is_augmented(self) -> bool:
+        return self.split is Split.TRAIN and any(
+            isinstance(d, Prepares) and d.is_augmented for d in self.datasets
+        )
 
     def device_steps(self, *, training: bool) -> Sequence[Step]:
         return self._same_steps(training=training)

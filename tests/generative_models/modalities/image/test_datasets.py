@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 import warnings
 from copy import deepcopy
@@ -447,3 +448,33 @@ def test_nothing_warns_and_nothing_is_compiled_twice():
         loader = create_data_loader(arrays(), 7, transform=step)
         jax.block_until_ready([b["images"] for _ in range(3) for b in loader])
     assert len(compiled) == 1
+
+
+def grey_file(path, grey, side=8):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((side, side, 3), grey, np.uint8)).save(path)
+    os.utime(path, (0, 0))
+
+
+def first_grey(root, cache_dir, build=lambda dataset: dataset):
+    dataset = build(ImageFolderDataset(root, config=SMALL, rngs=nnx.Rngs(0)))
+    batch = create_data_loader(dataset, 1, cache="disk", cache_dir=cache_dir).batch(0)
+    return round(float(batch["images"].mean()) * 255)
+
+
+def test_a_cache_tells_folders_of_one_relative_name_apart(tmp_path, monkeypatch):
+    for name, grey in (("a", 10), ("b", 200)):
+        grey_file(tmp_path / name / "photos" / "x.bmp", grey)
+        monkeypatch.chdir(tmp_path / name)
+        assert first_grey("photos", tmp_path / "cache") == grey
+
+
+@pytest.mark.parametrize("build", [lambda d: d, lambda d: d[:1], lambda d: d.map(lambda s: s, version="1")])
+def test_a_file_that_changed_since_it_was_listed_is_not_kept(tmp_path, build):
+    path = tmp_path / "photos" / "x.bmp"
+    grey_file(path, 10)
+    listed = build(ImageFolderDataset(tmp_path / "photos", config=SMALL, rngs=nnx.Rngs(0)))
+    grey_file(path, 200, side=9)
+    create_data_loader(listed, 1, cache="disk", cache_dir=tmp_path / "cache").batch(0)
+    grey_file(path, 10)  # as it was, its time too
+    assert first_grey(tmp_path / "photos", tmp_path / "cache", build) == 10
