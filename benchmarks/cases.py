@@ -133,7 +133,6 @@ def _crops() -> Case:
 def _small() -> Case:
     quarter = "two threads, decoded at 1/4"
     decode = partial(_hand, function="by_hand:photographs", setting=quarter)
-    decode_with_opencv = partial(_hand, function="by_hand:photographs", setting=quarter)
     return Case(
         name="jpeg-64",
         group="jpeg",
@@ -144,8 +143,8 @@ def _small() -> Case:
         shape=(128, 64, 64, 3),
         contenders=(
             decode("by hand: simplejpeg, Pillow", decode="small_with_pillow"),
-            decode_with_opencv("by hand: simplejpeg, OpenCV", decode="small_with_simplejpeg_opencv"),
-            decode_with_opencv("by hand: OpenCV", decode="small_with_opencv"),
+            decode("by hand: simplejpeg, OpenCV", decode="small_with_simplejpeg_opencv"),
+            decode("by hand: OpenCV", decode="small_with_opencv"),
             _artifex("artifex", "of_artifex:photographs", '`fit="stretch"`'),
             *_picture_peers(antialiased=True),
         ),

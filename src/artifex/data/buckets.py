@@ -6,7 +6,6 @@ a table that says which record is whose; a plan makes batches within buckets.
 
 import json
 from collections.abc import Callable, Sequence
-from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from artifex.data.errors import ConfigError, ShapeError
 from artifex.data.fingerprint import Fingerprint, digest, stamp_of
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import Reader, SubsetReader
-from artifex.data.types import Arrays, Indices, Spec
+from artifex.data.types import Arrays, Indices, Spec, sample_bytes
 
 BucketOf = npt.NDArray[np.int32]
 """The bucket of each record, from 0: int32 of shape (n,)."""
@@ -45,7 +44,7 @@ class BucketReader:
                 f"records, got {self.of.dtype}{list(self.of.shape)}"
             )
         self.specs: tuple[Spec, ...] = tuple(reader.spec for reader in self.readers)
-        self.spec: Spec = max(self.specs, key=_sample_bytes)
+        self.spec: Spec = max(self.specs, key=sample_bytes)
 
     @property
     def in_memory(self) -> bool:
@@ -94,7 +93,7 @@ class BucketReader:
         places = np.empty(len(self), np.int64)
         for numbers in members:
             places[numbers] = np.arange(len(numbers))
-        sizes = [len(m) * _sample_bytes(spec) for m, spec in zip(members, self.specs, strict=True)]
+        sizes = [len(m) * sample_bytes(spec) for m, spec in zip(members, self.specs, strict=True)]
         changed: list[Reader] = []
         for bucket, (reader, numbers) in enumerate(zip(self.readers, members, strict=True)):
             if not len(numbers):
@@ -124,7 +123,3 @@ def refuse_buckets(reader: Reader, what: str) -> None:
         raise ConfigError(
             f"{what} takes records of one shape, and these come in {len(reader.readers)} buckets"
         )
-
-
-def _sample_bytes(spec: Spec) -> int:
-    return sum(prod(field.shape) * field.dtype.itemsize for field in spec.values())

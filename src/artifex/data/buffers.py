@@ -51,7 +51,7 @@ class BufferPool:
 class _FieldBuffers:
     def __init__(self, spec: ArraySpec, batch_size: int) -> None:
         self._shape, self._dtype, self._is_text = spec.shape, spec.dtype, spec.is_text
-        self._bytes = batch_size * prod(spec.shape) * spec.dtype.itemsize
+        self._bytes = batch_size * spec.nbytes
         self._memory: list[npt.NDArray[np.uint8]] = []
         self._starts: list[int] = []
 

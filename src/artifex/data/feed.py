@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable
 from functools import partial
-from math import prod
 from typing import Any, Protocol, TypeAlias
 
 import jax
@@ -15,7 +14,7 @@ from artifex.data.errors import ConfigError
 from artifex.data.loader import HostBatch, HostBatches
 from artifex.data.plan import LastBatch, Plan, Rows
 from artifex.data.reader import Reader
-from artifex.data.types import Spec
+from artifex.data.types import Spec, sample_bytes
 from artifex.data.workers import worker_count
 
 Batch: TypeAlias = dict[str, Any]
@@ -118,8 +117,7 @@ def _is_worth_it(spec: Spec, plan: Plan) -> bool:
     Not for large batches on the CPU back end: their results come from fresh pages of memory then, where
     those of the batch before would have been used again, which costs more than the fetching.
     """
-    size = plan.batch_size * sum(prod(field.shape) * field.dtype.itemsize for field in spec.values())
-    return jax.default_backend() != "cpu" or size < _SMALL_BATCH_BYTES
+    return jax.default_backend() != "cpu" or plan.batch_size * sample_bytes(spec) < _SMALL_BATCH_BYTES
 
 
 class TableFeed:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import prod
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,7 +18,7 @@ from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
 from artifex.data.plan import Bucketed, LastBatch, Plan, Rows, arrange, last_batch
 from artifex.data.plan.order import MAX_SEED
 from artifex.data.samples import reader_of
-from artifex.data.types import Spec
+from artifex.data.types import Spec, sample_bytes
 from artifex.data.warn import warn
 from artifex.data.workers import worker_count
 
@@ -390,8 +389,7 @@ def _check_names(spec: Spec) -> None:
 
 def _prefetch_count(prefetch: int | str, spec: Spec, batch_size: int) -> int:
     if prefetch == "auto":
-        size = batch_size * sum(prod(f.shape) * f.dtype.itemsize for f in spec.values())
-        return max(2, min(8, _READ_AHEAD_BYTES // max(size, 1)))
+        return max(2, min(8, _READ_AHEAD_BYTES // max(batch_size * sample_bytes(spec), 1)))
     check_integer("prefetch", prefetch, 1, 1024)
     return int(prefetch)
 

@@ -7,6 +7,7 @@ A *record* is what a source holds (bytes, paths, numbers), a *sample* what a mod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,6 +46,11 @@ class ArraySpec:
         """Whether the field holds strings, which stay on the host."""
         return self.dtype == np.dtype(object)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one sample's array; of a string those of a reference to it."""
+        return prod(self.shape) * self.dtype.itemsize
+
     def __str__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
 
@@ -54,3 +60,8 @@ TEXT = ArraySpec((), np.dtype(object))
 
 Spec: TypeAlias = Mapping[str, ArraySpec]
 """Field name -> what its arrays look like."""
+
+
+def sample_bytes(spec: Spec) -> int:
+    """Bytes of one sample, over all its fields."""
+    return sum(field.nbytes for field in spec.values())

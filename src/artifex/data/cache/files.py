@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ def look(fields: Mapping[str, Field]) -> FilesState:
 
 def bytes_of_row(field: ArraySpec) -> int:
     """Bytes of a row of this field."""
-    return TEXT_BYTES if field.is_text else prod(field.shape) * field.dtype.itemsize
+    return TEXT_BYTES if field.is_text else field.nbytes
 
 
 def buffer_of(array: npt.NDArray[Any]) -> memoryview:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ class MemoryStore:
     def __init__(self, spec: Spec, num_records: int, limit: int) -> None:
         self._num_records = num_records
         self._made_of = (spec, num_records, limit)
-        self._capacity = capacity(num_records, bytes_of_row(spec), limit)
+        self._capacity = capacity(num_records, bytes_of_record(spec), limit)
         try:
             # The system gives the pages when they are first written.
             self._arrays: Mapping[str, npt.NDArray[Any]] = {
@@ -92,8 +91,6 @@ def gather(kept: Arrays, indices: Indices, wanted: npt.NDArray[np.bool_], out: A
             out[name][wanted] = array[indices[wanted]]
 
 
-def bytes_of_row(spec: Spec) -> int:
+def bytes_of_record(spec: Spec) -> int:
     """What one record counts as."""
-    return sum(
-        _TEXT_BYTES if field.is_text else prod(field.shape) * field.dtype.itemsize for field in spec.values()
-    )
+    return sum(_TEXT_BYTES if field.is_text else field.nbytes for field in spec.values())

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from artifex.data.buckets import BucketReader
 from artifex.data.cache.disk import open_disk_store
 from artifex.data.cache.folders import CacheWarning, Identity, default_cache_dir
-from artifex.data.cache.memory import MemoryStore, bytes_of_row, capacity
+from artifex.data.cache.memory import MemoryStore, bytes_of_record, capacity
 from artifex.data.checks import check_choice, check_size
 from artifex.data.errors import ConfigError
 from artifex.data.fingerprint import Fingerprint, stamp_of
@@ -164,7 +164,7 @@ def cached_reader(
     root = default_cache_dir() if cache_dir is None else Path(cache_dir)
     if isinstance(reader, BucketReader):
         bound = cache_bytes
-        capacity(len(reader), bytes_of_row(reader.spec), bound)  # raises where not one record fits
+        capacity(len(reader), bytes_of_record(reader.spec), bound)  # raises where not one record fits
         return reader.each(lambda part, share: _with_store(part, kind, root, bound, share))
     return _with_store(reader, kind, root, cache_bytes)
 
@@ -173,7 +173,7 @@ def _with_store(reader: Reader, kind: CacheKind, root: Path, cache_bytes: int, s
     """The reader with a store of its own. In memory it has its `share` of the bytes; a disk has one bound for all."""
     if kind is CacheKind.MEMORY:
         limit = int(cache_bytes * share)
-        if share < 1 and limit < bytes_of_row(reader.spec):
+        if share < 1 and limit < bytes_of_record(reader.spec):
             return reader
         return CachedReader(reader, MemoryStore(reader.spec, len(reader), limit))
     identity = Identity.of(reader.fingerprint(), stamp_of(reader), reader.spec, len(reader))

@@ -64,12 +64,10 @@ def arrange(
                 "`balance` does not go with buckets; `sample_weights` of 1 / (records of its class) balance on "
                 "average"
             )
-        if keep is not None:
-            kept_numbers(keep, num_records)
+        numbers = None if keep is None else kept_numbers(keep, num_records)
         weights = None if sample_weights is None else checked_weights(sample_weights, num_records)
         _check_drawing(shuffle, sample_weights)
-        kept = None if keep is None else np.asarray(keep)
-        return bucketed(buckets, shuffle=shuffle, seed=seed, keep=kept, weights=weights, repeat=repeat)
+        return bucketed(buckets, shuffle=shuffle, seed=seed, numbers=numbers, weights=weights, repeat=repeat)
     if isinstance(dataset, Arranged):
         if not (keep is sample_weights is balance is None):
             raise ConfigError(

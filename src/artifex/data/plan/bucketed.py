@@ -9,6 +9,7 @@ import numpy.typing as npt
 from artifex.data.errors import ConfigError
 from artifex.data.plan.arrangement import Arrangement, Drawn, Kept, Listed, Repeated
 from artifex.data.plan.order import MAX_SEED
+from artifex.data.types import Indices
 
 
 @dataclass(frozen=True)
@@ -46,29 +47,29 @@ def bucketed(
     *,
     shuffle: bool,
     seed: int,
-    keep: npt.NDArray[np.bool_] | None,
+    numbers: Indices | None,
     weights: npt.NDArray[np.float64] | None,
     repeat: int,
 ) -> Bucketed:
-    """The arrangement of records in `buckets`, int32 (n,): filtered, or drawn by weight, and repeated.
+    """The arrangement of records in `buckets`, int32 (n,): `numbers` of them alone, or drawn by weight; repeated.
 
     By weight each bucket has its share of an epoch's draws, of which there are as many as records. Shares are whole
     numbers, by largest remainder: of a bucket whose share is less than half a draw there may be none.
     """
     parts: list[Arrangement] = []
-    names = np.unique(buckets if keep is None else buckets[keep])
+    chosen = np.arange(len(buckets), dtype=np.int64) if numbers is None else numbers
+    names = np.unique(buckets[chosen])
     shares = None if weights is None else _shares(weights, buckets, names)
     for at, bucket in enumerate(names):
-        chosen = (buckets == bucket) if keep is None else (buckets == bucket) & keep
-        numbers = np.flatnonzero(chosen).astype(np.int64)
+        own = chosen[buckets[chosen] == bucket]
         own_seed = (seed + int(bucket)) % (MAX_SEED + 1)
         if weights is None or shares is None:
-            inner: Arrangement = Listed(len(numbers), shuffle, own_seed)
+            inner: Arrangement = Listed(len(own), shuffle, own_seed)
         elif shares[at]:
-            inner = Drawn.of(weights[numbers], len(numbers), places=int(shares[at]), seed=own_seed)
+            inner = Drawn.of(weights[own], len(own), places=int(shares[at]), seed=own_seed)
         else:
             continue
-        part = Kept(numbers, inner)
+        part = Kept(own, inner)
         parts.append(part if repeat == 1 else Repeated(part, repeat))
     if not parts:
         raise ConfigError("no record is left in any bucket")
