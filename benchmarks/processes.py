@@ -101,6 +101,7 @@ class Child:
             except psutil.NoSuchProcess:
                 continue
         self._process.wait()
+        psutil.wait_procs(family, timeout=5)
         self._reader.join(5)
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from artifex.data.device import Crossing, batch_level, root_key, root_words
+from artifex.data.device import Crossing, batch_level
 from artifex.data.errors import ConfigTypeError, ShapeError, TransformError
+from artifex.data.randomness import record_words
 from artifex.data.types import TEXT, ArraySpec
 
 INDEX = np.array([4, 0, 7], np.int32)
@@ -15,7 +16,7 @@ ARRAYS = {"x": np.array([[1, 2], [3, 4], [5, 6]], np.uint8), "y": np.array([0.5,
 
 
 def turns(turn, index):
-    return np.full(len(index), turn, np.uint32)
+    return np.full(len(index), turn)
 
 
 def noise(key, sample):
@@ -56,22 +57,22 @@ def test_the_key_is_the_record_s():
     whole = run(turns(1, INDEX), INDEX, ARRAYS)["noise"]
     alone = run(turns(1, INDEX[1:2]), INDEX[1:2], {n: a[1:2] for n, a in ARRAYS.items()})["noise"]
     assert whole[1] == alone[0], "whatever batch it comes in"
-    key = root_key(3)
-    for number in (1, 0, 0):
-        key = jax.random.fold_in(key, number)
-    assert whole[1] == jax.random.uniform(key), "as the docstring says: turn 1, record 0, step 0"
+    words = record_words(3, np.array([1]), INDEX[1:2])[0]
+    assert whole[1] == jax.random.uniform(jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32"))
     assert run(turns(2, INDEX), INDEX, ARRAYS)["noise"][1] != whole[1]
     assert Crossing([noise], "float32", 4)(turns(1, INDEX), INDEX, ARRAYS)["noise"][1] != whole[1]
 
 
-def test_all_64_bits_of_a_seed_count():
-    keys = [jax.random.key_data(root_key(seed)).tolist() for seed in (0, 1, 2**32, 2**32 + 1, 2**64 - 1)]
-    assert len({tuple(key) for key in keys}) == 5
+def test_steps_that_draw_nothing_get_no_keys():
+    def plain(key, sample):
+        return {**sample, "key": jax.random.key_data(key)}
 
-
-@pytest.mark.parametrize("seed", [0, 1, 12345, 2**32 - 1, 2**32, 2**63 + 5, 2**64 - 1])
-def test_the_words_of_a_root_key_are_jax_s(seed):
-    np.testing.assert_array_equal(root_words(seed), jax.random.key_data(root_key(seed)))
+    run = Crossing([plain], "float32", 0)
+    assert run.words(turns(0, INDEX), INDEX).shape == (3, 2), "of a function that nothing is known of"
+    plain.is_random = False
+    run = Crossing([plain], "float32", 0)
+    assert run.words(turns(0, INDEX), INDEX) is None
+    assert not np.any(run(turns(0, INDEX), INDEX, ARRAYS)["key"])
 
 
 def test_a_batch_level_step_sees_the_batch():

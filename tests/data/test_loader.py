@@ -68,7 +68,11 @@ def test_batches_come_in_order_and_whole(num_workers, prefetch):
 def test_it_reads_ahead_and_not_further():
     reader = Slow()
     batches = HostBatches(reader, rows(*[[3 * i] for i in range(50)]), 1, num_workers=2, prefetch=4)
+    batches.read_ahead()
     next(batches)
+    time.sleep(0.05)
+    assert len(reader.read) == 1 and not batches.is_ready(), "nothing, until it is told that the first is in use"
+    batches.read_ahead()
     deadline = time.monotonic() + 5
     while len(reader.read) < 5 and time.monotonic() < deadline:
         time.sleep(0.005)

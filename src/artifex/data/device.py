@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Int32, Key, PyTree, Shaped, UInt32
+from jaxtyping import Array, Int32, PyTree, Shaped, UInt32
 
 from artifex.data.errors import ArtifexError, ConfigTypeError, ShapeError, TransformError
-from artifex.data.randomness import threefry
-from artifex.data.types import ArraySpec, Spec
+from artifex.data.randomness import record_words
+from artifex.data.types import ArraySpec, Indices, Spec
 
 DeviceArrays: TypeAlias = dict[str, Array]
 
@@ -63,11 +63,11 @@ def _plain(value: Any) -> str:
 class Crossing:
     """Takes host batches to the device and through `steps`, compiled once per batch shape.
 
-    Record i gets in turn t the key fold_in(fold_in(root_key(seed), t), i), and step s of it
-    fold_in(that, s): what a record becomes does not depend on the batch, host or step it comes with.
+    A step's key is a function of (seed, turn, record number, number of the step): what a record becomes does
+    not depend on the batch, host or place it comes with.
 
     Args:
-        steps: applied in order.
+        steps: applied in order. One with an attribute `is_random` of False gets no key of its own.
         dtype: what floats leave as: float32, bfloat16 or float16.
         seed: the loader's.
         device: where the batches are committed to; None leaves the placement to JAX.
@@ -90,9 +90,10 @@ class Crossing:
                 raise ConfigTypeError(f"a transform must be a function of (key, sample), got {step!r}")
         if device is not None and not isinstance(device, (jax.Device, jax.sharding.Sharding)):
             raise ConfigTypeError(f"`device` must be a jax.Device, e.g. jax.devices()[0], got {device!r}")
-        self._root, self._device, self._placement = root_words(seed), device, placement
+        self._seed, self._device, self._placement = seed, device, placement
         self._steps, self._dtype = tuple(steps), jnp.dtype(dtype).name
         out = None if placement is None else placement.sharding
+        self._is_random = any(getattr(step, "is_random", True) for step in steps)
         # Steps that are known to hold nothing of the user's are compiled once for all datasets and loaders.
         shared = all(getattr(step, "is_shared", False) for step in steps)
         self._run = (_compiled if shared else _compile)(self._steps, self._dtype, out)
@@ -102,7 +103,7 @@ class Crossing:
 
     def __call__(
         self,
-        turns: npt.NDArray[np.uint32],
+        turns: Indices,
         index: npt.NDArray[np.int32],
         arrays: Mapping[str, Any],
         table: DeviceArrays | None = None,
@@ -111,23 +112,29 @@ class Crossing:
 
         With a `table` of all records, which is on the device already, the batch is gathered from it.
         """
-        size = len(index)
+        size, words = len(index), self.words(turns, index)
         missing = self._fill_to - size
         if missing <= 0 and self._placement is None and self._device is None:
-            return self._run(self._root, turns, index, arrays, table)
-        inputs = {"turns": turns, "index": index, "arrays": dict(arrays)}
+            return self._run(words, index, arrays, table)
+        inputs = {"words": words, "index": index, "arrays": dict(arrays)}
         if missing > 0:
             inputs = jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[:1], missing, axis=0)]), inputs)
         if self._placement is not None:
             inputs = jax.tree.map(self._placement.to_global, inputs)
         elif self._device is not None:
             inputs = jax.device_put(inputs, self._device)
-        batch = self._run(self._root, inputs["turns"], inputs["index"], inputs["arrays"], table)
+        batch = self._run(inputs["words"], inputs["index"], inputs["arrays"], table)
         return {name: array[:size] for name, array in batch.items()} if missing > 0 else batch
 
-    def traced(self, turns: Array, index: Array, arrays: DeviceArrays, table: DeviceArrays) -> DeviceArrays:
+    def words(self, turns: Indices, index: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32] | None:
+        """The keys of records as words, (b, 2); None where no step draws."""
+        return record_words(self._seed, turns, index) if self._is_random else None
+
+    def traced(
+        self, words: Array | None, index: Array, arrays: DeviceArrays, table: DeviceArrays
+    ) -> DeviceArrays:
         """The same, inside of a function that is being compiled."""
-        return _prepare(self._steps, self._dtype, jnp.asarray(self._root), turns, index, arrays, table)
+        return _prepare(self._steps, self._dtype, words, index, arrays, table)
 
     def spec(self, host: Spec) -> Spec:
         """What one sample looks like on the device, given what it looks like on the host."""
@@ -137,8 +144,8 @@ class Crossing:
             if not field.is_text
         }
         run = partial(_prepare, self._steps, self._dtype)
-        turns, index = (jax.ShapeDtypeStruct((1,), dtype) for dtype in (jnp.uint32, jnp.int32))
-        result = jax.eval_shape(run, self._root, turns, index, batch, None)
+        words, index = jax.ShapeDtypeStruct((1, 2), jnp.uint32), jax.ShapeDtypeStruct((1,), jnp.int32)
+        result = jax.eval_shape(run, words, index, batch, None)
         arrays = {name: ArraySpec(array.shape[1:], np.dtype(array.dtype)) for name, array in result.items()}
         return arrays | {name: field for name, field in host.items() if field.is_text}
 
@@ -213,18 +220,18 @@ _compiled = lru_cache(maxsize=64)(_compile)
 def _prepare(
     steps: tuple[Step, ...],
     dtype: str,
-    root: UInt32[Array, "2"],
-    turns: UInt32[Array, " b"],
+    words: UInt32[Array, "b 2"] | None,
     index: Int32[Array, " b"],
     arrays: PyTree[Shaped[Array, "b ..."]],
     table: PyTree[Shaped[Array, "n ..."]],
 ) -> DeviceArrays:
     rows = {} if table is None else {name: array[index] for name, array in table.items()}
     batch: DeviceArrays = {**arrays, **rows, "index": index}
-    key = jax.random.wrap_key_data(root, impl=_IMPL)
-    keys = jax.vmap(lambda turn, i: jax.random.fold_in(jax.random.fold_in(key, turn), i))(turns, index)
+    if words is None:
+        words = jnp.stack(2 * [jnp.zeros_like(index, jnp.uint32)], axis=1)  # with the sharding of `index`
     for number, step in enumerate(steps):
-        step_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+        # Threefry is a block cipher: what comes of keys that differ in one bit has nothing in common.
+        step_keys = jax.random.wrap_key_data(words + np.array([[number, 0]], np.uint32), impl=_IMPL)
         run = step if _is_batch_level(step) else jax.vmap(step)
         try:
             batch = run(step_keys, batch)
@@ -254,17 +261,3 @@ def _cast(array: Array, dtype: str) -> Array:
 
 def _is_batch_level(step: Step) -> bool:
     return bool(getattr(step, _BATCH_LEVEL, False))
-
-
-def root_key(seed: int) -> Key[Array, ""]:
-    """The key of a loader. `seed` may have 64 bits; `jax.random.key` takes 32 where x64 is off."""
-    low = jax.random.key(np.uint32(seed & 0xFFFFFFFF), impl=_IMPL)
-    return jax.random.fold_in(low, np.uint32(seed >> 32))
-
-
-def root_words(seed: int) -> npt.NDArray[np.uint32]:
-    """The same as NumPy's two words: a key array would leave the fast path of compiled calls.
-
-    Computed here: JAX would compile two functions for it, which is a seventh of the time to the first batch.
-    """
-    return np.array(threefry((0, seed & 0xFFFFFFFF), (0, seed >> 32)), np.uint32)

@@ -102,13 +102,13 @@ class HostFeed:
         batch = next(host, None)
         if batch is not None:
             ahead.append(self._cross(batch))
+            host.read_ahead()
         return batch is not None
 
     def _cross(self, host: HostBatch) -> Batch:
         rows = host.rows
-        turns, index = rows.turns.astype(np.uint32), rows.numbers.astype(np.int32)
         arrays = {**host.arrays, **_valid(self._plan, rows)}
-        return {**self._crossing(turns, index, arrays), **host.texts}
+        return {**self._crossing(rows.turns, rows.numbers.astype(np.int32), arrays), **host.texts}
 
 
 def _is_worth_it(spec: Spec, plan: Plan) -> bool:
@@ -158,7 +158,8 @@ class TableFeed:
     def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
         ahead: deque[Batch] = deque()
         for row in rows:
-            ahead.append(self._crossing(*self._inputs(row), self.table))
+            index = row.numbers.astype(np.int32)
+            ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table))
             if len(ahead) > self._ahead:
                 yield ahead.popleft()
         while ahead:
@@ -176,15 +177,16 @@ class TableFeed:
         return self._compiled[key](carry, inputs, self.table)
 
     def _inputs(self, rows: Rows) -> tuple[Any, Any, dict[str, Any]]:
-        return rows.turns.astype(np.uint32), rows.numbers.astype(np.int32), _valid(self._plan, rows)
+        index = rows.numbers.astype(np.int32)
+        return self._crossing.words(rows.turns, index), index, _valid(self._plan, rows)
 
 
 def _scan(
     crossing: Crossing, step_fn: ScanStep, carry: Any, inputs: Any, table: DeviceArrays
 ) -> tuple[Any, Any]:
     def step(carry: Any, one: tuple[Any, Any, dict[str, Any]]) -> tuple[Any, Any]:
-        turns, index, arrays = one
-        return step_fn(carry, crossing.traced(turns, index, arrays, table))
+        words, index, arrays = one
+        return step_fn(carry, crossing.traced(words, index, arrays, table))
 
     return jax.lax.scan(step, carry, inputs)
 

@@ -71,6 +71,15 @@ class HostBatches:
         """Whether the next batch is there already: asking for it neither waits nor fails."""
         return bool(self._ahead) and self._ahead[0].is_good()
 
+    def read_ahead(self) -> None:
+        """Begins to read what comes next. To be called once the first batch is where it is wanted.
+
+        Until then it is the only one that is read: it is waited for from its beginning, and what comes with it,
+        like compiling, would only take turns with threads that read others.
+        """
+        if self._workers is not None and self._has_begun:
+            self._fill(self._workers, self._prefetch)
+
     def close(self) -> None:
         """Ends the threads. What was read ahead is dropped."""
         workers, self._workers = self._workers, None
@@ -86,18 +95,17 @@ class HostBatches:
         return rows, arrays
 
     def _read_by(self, workers: Workers) -> tuple[Rows, dict[str, npt.NDArray[Any]]]:
-        # The first batch is read by itself: it is the only one that is waited for from its beginning, and where
-        # records are made by Python code those after it would only take their turns with it.
-        self._read_ahead(workers, self._prefetch if self._has_begun else 1)
+        self._fill(workers, self._prefetch if self._has_begun else 1)
         if not self._ahead:
             raise StopIteration
         reading = self._ahead.popleft()
         reading.wait()
+        if self._has_begun:
+            self._fill(workers, self._prefetch)
         self._has_begun = True
-        self._read_ahead(workers, self._prefetch)
         return reading.rows, reading.arrays
 
-    def _read_ahead(self, workers: Workers, count: int) -> None:
+    def _fill(self, workers: Workers, count: int) -> None:
         while len(self._ahead) < count:
             rows = next(self._rows, None)
             if rows is None:

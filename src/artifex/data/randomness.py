@@ -4,18 +4,20 @@ They belong to the record: a function of (seed, turn, record number), whatever b
 host it comes with; the turn is the epoch, unless a record comes several times in one. Philox is a
 counter-based generator (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011): its key is
 (seed, turn), its counter starts at the record's own range.
-The device side folds the same three numbers into a `jax.random` key.
+On the device a `jax.random` key follows from the same three numbers.
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from artifex.data.types import Indices
 
-_WORD = 2**32 - 1
-_PARITY = 0x1BD11BDA
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+Words: TypeAlias = npt.NDArray[np.uint64]
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: multiples of it are far from each other
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,24 @@ class RecordRandom:
         return RecordRandom(self.seed, self.turns, self.index, self.consumer + 1)
 
 
-def threefry(key: tuple[int, int], counter: tuple[int, int]) -> tuple[int, int]:
-    """Threefry-2x32 with 20 rounds, the generator behind `jax.random`: two words of 32 bits from two and a key.
+def record_words(
+    seed: int, turns: npt.NDArray[np.integer], index: npt.NDArray[np.integer]
+) -> npt.NDArray[np.uint32]:
+    """Two random words for each of n records, (n, 2): a hash of (seed, turn, record number).
 
-    Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011, section 3.3.
+    They are the records' keys on the device. Hashed there, the compiler takes half a second for it.
     """
-    keys = (*key, key[0] ^ key[1] ^ _PARITY)
-    left, right = (counter[0] + keys[0]) & _WORD, (counter[1] + keys[1]) & _WORD
-    for group in range(5):
-        for bits in _ROTATIONS[group % 2]:
-            left = (left + right) & _WORD
-            right = ((right << bits | right >> (32 - bits)) & _WORD) ^ left
-        left = (left + keys[(group + 1) % 3]) & _WORD
-        right = (right + keys[(group + 2) % 3] + group + 1) & _WORD
-    return left, right
+    words = mix(turns.astype(np.uint64), mix(np.array([seed], np.uint64), _ODD))
+    words ^= index.astype(np.uint64) * _ODD
+    return mix(words, _ODD).astype("<u8").view("<u4").reshape(-1, 2)
+
+
+def mix(x: Words, key: Words | np.uint64) -> Words:
+    """A hash of 64 bits: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), keyed."""
+    x = x + key
+    x ^= x >> np.uint64(30)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return x

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.randomness import Words, mix
 from artifex.data.types import Indices
 
 MAX_RECORDS = 2**62
@@ -22,7 +23,6 @@ MAX_SEED = 2**64 - 1
 
 _Words: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 _Word: TypeAlias = np.unsignedinteger[Any] | _Words
-_U64: TypeAlias = npt.NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MASK = 2**64 - 1
 
@@ -34,7 +34,7 @@ class _Network(NamedTuple):
     word: type[np.uint32] | type[np.uint64]
     rounds: int
 
-    def keys(self, words: _U64) -> _Words:
+    def keys(self, words: Words) -> _Words:
         """The keys of its rounds, of all those of 64 bits."""
         words = words[: self.rounds]
         return words if self.word is np.uint64 else (words >> np.uint64(32)).astype(np.uint32)
@@ -74,7 +74,7 @@ def permute_each(places: Indices, sizes: Indices, seeds: npt.NDArray[np.uint64],
     return numbers
 
 
-def _permute_each(network: _Network, places: Indices, sizes: Indices, keys: _U64) -> Indices:
+def _permute_each(network: _Network, places: Indices, sizes: Indices, keys: Words) -> Indices:
     keys = network.keys(keys)
     root = np.sqrt((sizes - 1).astype(np.float64)).astype(np.int64)
     root -= root * root >= sizes  # floating point may round up to the next one
@@ -102,11 +102,11 @@ def grid(size: int) -> tuple[int, int]:
 
 
 def _feistel(numbers: _Words, keys: _Words, a: _Word, b: _Word) -> _Words:
-    mix = _mix32 if numbers.dtype == np.uint32 else _mix
+    hashed = _mix32 if numbers.dtype == np.uint32 else mix
     left, right = np.divmod(numbers, b)
     for i in range(0, len(keys), 2):
-        left = _add(left, mix(right, keys[i]), a)
-        right = _add(right, mix(left, keys[i + 1]), b)
+        left = _add(left, hashed(right, keys[i]), a)
+        right = _add(right, hashed(left, keys[i + 1]), b)
     left *= b
     left += right
     return left
@@ -120,17 +120,6 @@ def _add(half: _Words, noise: _Words, side: _Word) -> _Words:
     return np.minimum(noise, noise - side)
 
 
-def _mix(x: _U64, key: _Word) -> _U64:
-    """A hash of 64 bits: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), keyed."""
-    x = x + key
-    x ^= x >> np.uint64(30)
-    x *= np.uint64(0xBF58476D1CE4E5B9)
-    x ^= x >> np.uint64(27)
-    x *= np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    return x
-
-
 def _mix32(x: _Words, key: _Word) -> _Words:
     """A hash of 32 bits: the finaliser of MurmurHash3 (Appleby, 2011), keyed. A half has 16 bits at most."""
     x = x + key
@@ -141,22 +130,22 @@ def _mix32(x: _Words, key: _Word) -> _Words:
     return x
 
 
-def mix_words(places: Indices, seed: int, epoch: int) -> _U64:
+def mix_words(places: Indices, seed: int, epoch: int) -> Words:
     """64 random bits for each of `places`, a function of (seed, epoch, place)."""
     first, second = _round_keys(seed, epoch)[:2]
-    return _mix(_mix(places.astype(np.uint64), first), second)
+    return mix(mix(places.astype(np.uint64), first), second)
 
 
 @lru_cache(maxsize=64)
-def _round_keys(seed: int, epoch: int) -> _U64:
+def _round_keys(seed: int, epoch: int) -> Words:
     keys = _keys_of(np.array([seed & _MASK], np.uint64), np.array([epoch & _MASK], np.uint64))[:, 0]
     keys.setflags(write=False)
     return keys
 
 
-def _keys_of(seeds: _U64, epochs: _U64) -> _U64:
+def _keys_of(seeds: Words, epochs: Words) -> Words:
     """The keys of the rounds, (rounds, n), for n pairs of seed and epoch."""
-    base = _mix(_mix(seeds, _GOLDEN) + epochs, _GOLDEN)
+    base = mix(mix(seeds, _GOLDEN) + epochs, _GOLDEN)
     most = max(network.rounds for network in _NETWORKS)
     rounds = np.arange(1, most + 1, dtype=np.uint64)[:, None] * _GOLDEN
-    return _mix(base + rounds, np.uint64(0))
+    return mix(base + rounds, np.uint64(0))

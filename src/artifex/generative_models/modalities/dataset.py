@@ -181,7 +181,7 @@ class RecordDataset(BaseDataset):
         finally:
             host.close()
         return {
-            **self._device()(turns.astype(np.uint32), numbers.astype(np.int32), batch.arrays),
+            **self._device()(turns, numbers.astype(np.int32), batch.arrays),
             **batch.texts,
         }
 

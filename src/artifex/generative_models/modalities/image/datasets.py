@@ -123,6 +123,11 @@ class _Prepare:
         return own and (self.augment is None or self.augment is default_augmentation())
 
     @property
+    def is_random(self) -> bool:
+        """Whether it makes use of its key."""
+        return self.augment is not None
+
+    @property
     def description(self) -> str:
         """What a saved state says of it."""
         return "images" if self.augment is None else f"images, augmented: {describe_step(self.augment)}"
