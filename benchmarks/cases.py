@@ -10,18 +10,25 @@ from benchmarks.registry import Case, Contender, Kind
 MODALITIES = "artifex.generative_models.modalities"
 
 
-def _who(kind: Kind, environment: str | None, *imports: str) -> Callable[..., Contender]:
+def _who(kind: Kind, environment: str | None, *imports: str, before: str = "") -> Callable[..., Contender]:
     def contender(
         name: str, function: str, setting: str = "", *, antialiased: bool = True, **options: Any
     ) -> Contender:
         where = f"benchmarks.contenders.{function}"
-        return Contender(name, kind, where, environment, imports, setting, antialiased, options)
+        return Contender(name, kind, where, environment, imports, setting, antialiased, before, options)
 
     return contender
 
 
 _hand = _who("hand", None)
-_artifex = _who("artifex", None, "artifex.data", f"{MODALITIES}.image.datasets", "flax.nnx")
+_artifex = _who(
+    "artifex",
+    None,
+    "artifex.data",
+    f"{MODALITIES}.image.datasets",
+    "flax.nnx",
+    before="benchmarks.contenders.of_artifex:draw_a_key",
+)
 _grain = _who("peer", "grain", "grain")
 _torch = _who("peer", "torch", "torch.utils.data")
 _tensorflow = _who("peer", "tensorflow", "tensorflow")
@@ -125,6 +132,13 @@ def _crops() -> Case:
             decode_with_opencv("by hand: simplejpeg, OpenCV", decode="crop_with_simplejpeg_opencv"),
             decode_with_opencv("by hand: OpenCV", decode="crop_with_opencv"),
             _artifex("artifex", "of_artifex:photographs", "no settings"),
+            _artifex(
+                "artifex: no filter",
+                "of_artifex:photographs",
+                "`antialias=False`",
+                antialiased=False,
+                antialias=False,
+            ),
             *_picture_peers(antialiased=False),
         ),
     )

@@ -50,6 +50,8 @@ def _serve(case: Case, contender_name: str, home: Path, say: Any) -> None:
     for module in contender.imports:
         importlib.import_module(module)
     make = find(contender.function)
+    if contender.before:
+        find(contender.before)()
     import_s = time.perf_counter() - clock
 
     clock = time.perf_counter()

@@ -35,9 +35,12 @@ _RULES = """\
   is used up before its time is taken, and its CPU time counts that too.
 - Medians of the rounds. `spread` is from the fastest round to the slowest, as a share of the median: differences
   below it mean nothing.
-- `first s` is from the making of a pipeline to its first batch, compilation included, imports not. `MB` is the peak
-  of memory, of all processes of a contender together; what they share is counted in each.
-- A star marks those who make pictures smaller without antialiasing, which is less work. This package always filters.
+- `first s` is from the making of a pipeline to its first batch, compilation included, imports not, nor what a program
+  that has made its model has done by then: JAX is at work, and for this package, whose data sets take an `nnx.Rngs`,
+  one was made and asked for a key (0.16 s here, once in a process). `MB` is the peak of memory, of all processes of
+  a contender together; what they share is counted in each.
+- A star marks those who make pictures smaller without antialiasing, which is less work. This package filters unless
+  it is told not to.
 - jax-dataloader and datarax are not in the cases with image files, which they do not decode; where a position is
   restored, tf.data, jax-dataloader, datarax and SPDL are left out. There are no cases for text and audio, since this
   package does not load them yet.

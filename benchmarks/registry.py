@@ -24,6 +24,8 @@ class Contender:
         environment: a name in `environments/`, or None for the one that the benchmark runs in.
         imports: modules that are imported before the clock of the first batch starts, with a clock of their own.
         setting: what one has to know to judge it, for the page.
+        before: "module:name" of a function that is called before the clock of the first batch starts, for what a
+            training program has done anyway by then.
         antialiased: False where a picture is made smaller without a filter, which is less work.
     """
 
@@ -34,6 +36,7 @@ class Contender:
     imports: tuple[str, ...] = ()
     setting: str = ""
     antialiased: bool = True
+    before: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -25,7 +25,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONTRACTS = {c["id"]: c for c in PYPROJECT["tool"]["importlinter"]["contracts"]}
 
 # -- what a new file must be added to
-JAX_SIDE_OF_DATA = {"artifex.data.device", "artifex.data.feed", "artifex.data.pipeline"}
+JAX_SIDE_OF_DATA = {"artifex.data.device", "artifex.data.feed", "artifex.data.pipeline", "artifex.data.reuse"}
 PUBLIC = {
     "artifex": {"__version__"},
     "artifex.data": {

@@ -8,6 +8,13 @@ import numpy as np
 from benchmarks.data import Arrays, Photographs, Place
 
 
+def draw_a_key() -> None:
+    """What a program that has made its model has done: compiled what `nnx.Rngs` is made of."""
+    from flax import nnx
+
+    nnx.Rngs(0).params()
+
+
 def _config(side: int, **more: Any) -> Any:
     from artifex.generative_models.modalities import ImageModalityConfig
 
@@ -36,7 +43,7 @@ def arrays(work: Arrays, placement: str = "host") -> Iterator[Any]:
     return _batches(_in_memory(work), work.batch_size, placement=placement)
 
 
-def _in_files(work: Photographs) -> Any:
+def _in_files(work: Photographs, antialias: bool = True) -> Any:
     from flax import nnx
 
     from artifex.data.codecs.image import RandomResizedCrop
@@ -49,13 +56,14 @@ def _in_files(work: Photographs) -> Any:
         work.folder,
         config=_config(work.side, augmentation=True),
         crop=RandomResizedCrop(),
+        antialias=antialias,
         augment=[random_flip_horizontal],
         rngs=nnx.Rngs(0),
     )
 
 
-def photographs(work: Photographs) -> Iterator[Any]:
-    return _batches(_in_files(work), work.batch_size)
+def photographs(work: Photographs, antialias: bool = True) -> Iterator[Any]:
+    return _batches(_in_files(work, antialias), work.batch_size)
 
 
 def cached(work: tuple[Photographs, Arrays], cache: str) -> Iterator[Any]:

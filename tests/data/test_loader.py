@@ -71,7 +71,9 @@ def test_it_reads_ahead_and_not_further():
     batches.read_ahead()
     next(batches)
     time.sleep(0.05)
-    assert len(reader.read) == 1 and not batches.is_ready(), "nothing, until it is told that the first is in use"
+    assert len(reader.read) == 1 and not batches.is_ready(), (
+        "nothing, until it is told that the first is in use"
+    )
     batches.read_ahead()
     deadline = time.monotonic() + 5
     while len(reader.read) < 5 and time.monotonic() < deadline:

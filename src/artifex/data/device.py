@@ -4,7 +4,7 @@ All arrays of a batch enter that call as NumPy arrays, integers as integers: tra
 normalising and augmenting cost one dispatch together, not one each.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache, partial, update_wrapper
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ from jaxtyping import Array, Int32, PyTree, Shaped, UInt32
 
 from artifex.data.errors import ArtifexError, ConfigTypeError, ShapeError, TransformError
 from artifex.data.randomness import record_words
+from artifex.data.reuse import SpareBatches, large_results
 from artifex.data.types import ArraySpec, Indices, Spec
 
 DeviceArrays: TypeAlias = dict[str, Array]
@@ -96,7 +97,7 @@ class Crossing:
         self._is_random = any(getattr(step, "is_random", True) for step in steps)
         # Steps that are known to hold nothing of the user's are compiled once for all datasets and loaders.
         shared = all(getattr(step, "is_shared", False) for step in steps)
-        self._run = (_compiled if shared else _compile)(self._steps, self._dtype, out)
+        self._run = (_compiled if shared else _Program)(self._steps, self._dtype, out)
         # What mixes samples must not see rows that are none.
         mixes = any(_is_batch_level(step) for step in steps)
         self._fill_to = 0 if mixes or placement is not None else fill_to
@@ -107,24 +108,33 @@ class Crossing:
         index: npt.NDArray[np.int32],
         arrays: Mapping[str, Any],
         table: DeviceArrays | None = None,
+        spares: SpareBatches | None = None,
     ) -> DeviceArrays:
         """The batch on the device: what the steps make of `arrays`, and `index`.
 
-        With a `table` of all records, which is on the device already, the batch is gathered from it.
+        With a `table` of all records, which is on the device already, the batch is gathered from it. With
+        `spares` it is written over an earlier batch that went through them, if nobody holds that any more.
         """
         size, words = len(index), self.words(turns, index)
         missing = self._fill_to - size
         if missing <= 0 and self._placement is None and self._device is None:
-            return self._run(words, index, arrays, table)
-        inputs = {"words": words, "index": index, "arrays": dict(arrays)}
+            return self._run(words, index, arrays, table, spares)
+        inputs: tuple[Any, Any, Any] = words, index, dict(arrays)
         if missing > 0:
             inputs = jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[:1], missing, axis=0)]), inputs)
         if self._placement is not None:
             inputs = jax.tree.map(self._placement.to_global, inputs)
         elif self._device is not None:
             inputs = jax.device_put(inputs, self._device)
-        batch = self._run(inputs["words"], inputs["index"], inputs["arrays"], table)
+        batch = self._run(*inputs, table, spares)
         return {name: array[:size] for name, array in batch.items()} if missing > 0 else batch
+
+    def spares(self) -> SpareBatches | None:
+        """For the batches of one iteration; None where there is nothing to be gained."""
+        if self._placement is not None:
+            return None
+        platform = jax.default_backend() if self._device is None else _platform(self._device)
+        return SpareBatches(self._device) if platform == "cpu" else None
 
     def words(self, turns: Indices, index: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32] | None:
         """The keys of records as words, (b, 2); None where no step draws."""
@@ -210,11 +220,44 @@ class Placement:
         return self.sharding.mesh.size // int(np.prod([self.sharding.mesh.shape[name] for name in names]))
 
 
-def _compile(steps: tuple[Step, ...], dtype: str, sharding: Any) -> Callable[..., DeviceArrays]:
-    return jax.jit(partial(_prepare, steps, dtype), out_shardings=sharding)
+class _Program:
+    """The compiled call, once for each shape of its inputs."""
+
+    def __init__(self, steps: tuple[Step, ...], dtype: str, sharding: Any) -> None:
+        self._run = jax.jit(partial(_prepare, steps, dtype), out_shardings=sharding)
+        self._run_into = jax.jit(self._into, donate_argnums=0, keep_unused=True)
+        self._large: dict[Hashable, dict[str, jax.ShapeDtypeStruct]] = {}
+
+    def __call__(
+        self,
+        words: Any,
+        index: Any,
+        arrays: Mapping[str, Any],
+        table: DeviceArrays | None,
+        spares: SpareBatches | None,
+    ) -> DeviceArrays:
+        if spares is None:
+            return self._run(words, index, arrays, table)
+        key = (len(index), table is None, *((name, a.shape, a.dtype) for name, a in arrays.items()))
+        if key not in self._large:
+            self._large[key] = large_results(self._run, words, index, arrays, table)
+        large = self._large[key]
+        if not large:
+            return self._run(words, index, arrays, table)
+        batch = self._run_into(spares.take(list(large.values())), words, index, arrays, table)
+        spares.keep([batch[name] for name in large])
+        return batch
+
+    def _into(self, memory: list[Array], *inputs: Any) -> DeviceArrays:
+        return self._run(*inputs)
 
 
-_compiled = lru_cache(maxsize=64)(_compile)
+_compiled = lru_cache(maxsize=64)(_Program)
+
+
+def _platform(device: Any) -> str:
+    devices = device.device_set if isinstance(device, jax.sharding.Sharding) else {device}
+    return next(iter(devices)).platform if len(devices) == 1 else "several"
 
 
 def _prepare(

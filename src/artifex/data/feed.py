@@ -14,6 +14,7 @@ from artifex.data.errors import ConfigError
 from artifex.data.loader import HostBatch, HostBatches
 from artifex.data.plan import LastBatch, Plan, Rows
 from artifex.data.reader import Reader
+from artifex.data.reuse import SpareBatches
 from artifex.data.types import Spec, sample_bytes
 from artifex.data.workers import worker_count
 
@@ -82,12 +83,13 @@ class HostFeed:
         )
         is_quick = self._reader.in_memory and self._is_small
         ahead: deque[Batch] = deque()
+        spares = self._crossing.spares()
         try:
             while True:
                 # A file's batch is taken over ahead only once it is there, so an error surfaces at its own
                 # batch, when all before it were handed out.
                 while not ahead or (len(ahead) < _DEVICE_AHEAD and (is_quick or host.is_ready())):
-                    if not self._cross_next(host, ahead):
+                    if not self._cross_next(host, ahead, spares):
                         break
                 if not ahead:
                     return
@@ -98,17 +100,18 @@ class HostFeed:
     def _local(self, rows: Rows) -> Rows:
         return rows if self._placement is None else rows.part(self._placement.local_rows)
 
-    def _cross_next(self, host: HostBatches, ahead: deque[Batch]) -> bool:
+    def _cross_next(self, host: HostBatches, ahead: deque[Batch], spares: SpareBatches | None) -> bool:
         batch = next(host, None)
         if batch is not None:
-            ahead.append(self._cross(batch))
+            ahead.append(self._cross(batch, spares))
             host.read_ahead()
         return batch is not None
 
-    def _cross(self, host: HostBatch) -> Batch:
+    def _cross(self, host: HostBatch, spares: SpareBatches | None) -> Batch:
         rows = host.rows
         arrays = {**host.arrays, **_valid(self._plan, rows)}
-        return {**self._crossing(rows.turns, rows.numbers.astype(np.int32), arrays), **host.texts}
+        index = rows.numbers.astype(np.int32)
+        return {**self._crossing(rows.turns, index, arrays, None, spares), **host.texts}
 
 
 def _is_worth_it(spec: Spec, plan: Plan) -> bool:
@@ -157,9 +160,10 @@ class TableFeed:
 
     def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
         ahead: deque[Batch] = deque()
+        spares = self._crossing.spares()
         for row in rows:
             index = row.numbers.astype(np.int32)
-            ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table))
+            ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table, spares))
             if len(ahead) > self._ahead:
                 yield ahead.popleft()
         while ahead:

@@ -123,3 +123,23 @@ def test_what_lies_around_a_box_shines_in_at_its_edges():
 )
 def test_what_it_can_scale(stored, box, size, can):
     assert can_scale(stored, box, size) is can
+
+
+@pytest.mark.parametrize("size", [(90, 75), (100, 61), (36, 30)])
+def test_without_a_filter_it_is_interpolation_alone(size):
+    got = scaled(PHOTO, whole(PHOTO), size, antialias=False)
+    np.testing.assert_array_equal(got, cv2.resize(PHOTO, size, interpolation=cv2.INTER_LINEAR))
+    assert can_scale((360, 300), whole(PHOTO), (36, 30), antialias=False)
+    assert not can_scale((360, 300), whole(PHOTO), (36, 30))
+
+
+def test_interpolation_alone_shows_stripes_that_are_too_fine():
+    stripes = np.zeros((64, 64, 1), np.uint8)
+    stripes[:, ::2] = 255
+    box = (0.0, 0.0, 64.0, 64.0)
+    assert (
+        np.ptp(scaled(stripes, box, (24, 24), antialias=False))
+        > 150
+        > 50
+        > np.ptp(scaled(stripes, box, (24, 24)))
+    )

@@ -2,6 +2,7 @@ import pickle
 import sys
 import threading
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps
@@ -362,3 +363,19 @@ def test_no_photo_shows_through_in_the_next(channels):
     for _ in range(2):
         for data, expected in zip(files, alone, strict=True):
             np.testing.assert_array_equal(decoded(codec, data), expected)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_without_antialiasing(kind):
+    data = saved(photo(120, 120), kind)
+    codec = ImageCodec(48, 48, antialias=False)
+    expected = cv2.resize(np.asarray(opened(data)), (48, 48), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(decoded(codec, data), expected)
+    assert codec.stamp() != ImageCodec(48, 48).stamp()
+
+
+def test_only_bilinear_goes_without_antialiasing():
+    with pytest.raises(ConfigError, match="antialias=False.*bilinear.*'lanczos'"):
+        ImageCodec(8, 8, resample="lanczos", antialias=False)
+    with pytest.raises(ConfigTypeError, match="antialias"):
+        ImageCodec(8, 8, antialias=1)

@@ -42,18 +42,21 @@ _MARGIN = 3  # pixels around a box that its edges are made of
 _LARGEST_SIDE = 2**15 - 1  # OpenCV's
 
 
-def can_scale(stored: Size, box: Box, size: Size) -> bool:
+def can_scale(stored: Size, box: Box, size: Size, *, antialias: bool = True) -> bool:
     """Whether `scaled` has a filter for this: no side is made more than three times smaller."""
     left, top, right, bottom = box
     is_near = right - left <= _SHRINK[-1] * size[0] and bottom - top <= _SHRINK[-1] * size[1]
-    return is_near and max(*stored, *size) <= _LARGEST_SIDE
+    return (is_near or not antialias) and max(*stored, *size) <= _LARGEST_SIDE
 
 
-def scaled(pixels: Pixels, box: Box, size: Size, out: Pixels | None = None) -> Pixels:
+def scaled(
+    pixels: Pixels, box: Box, size: Size, out: Pixels | None = None, *, antialias: bool = True
+) -> Pixels:
     """The part `box` of pixels (h, w, c), with 1 or 3 channels, scaled to `size`: (height, width, c).
 
-    They are written into `out`, of the result's shape and C-contiguous, if it is given. Without it, it may be
-    a view of `pixels` where nothing is left to do.
+    Without `antialias` each is interpolated between the four nearest, however many it covers. They are written
+    into `out`, of the result's shape and C-contiguous, if it is given. Without it, it may be a view of `pixels`
+    where nothing is left to do.
     """
     left, top, right, bottom = box
     across, down = (right - left) / size[0], (bottom - top) / size[1]
@@ -67,7 +70,7 @@ def scaled(pixels: Pixels, box: Box, size: Size, out: Pixels | None = None) -> P
     pixels = pixels[y : math.ceil(bottom) + _MARGIN, x : math.ceil(right) + _MARGIN]
     height, width, channels = pixels.shape
     image: Any = pixels  # OpenCV's annotations know no dtype
-    if across > 1 or down > 1:
+    if antialias and (across > 1 or down > 1):
         image = cv2.sepFilter2D(image, -1, _taps(across), _taps(down), borderType=cv2.BORDER_REPLICATE)
     if box == (x, y, x + width, y + height):
         image = cv2.resize(image, size, dst=out, interpolation=cv2.INTER_LINEAR)

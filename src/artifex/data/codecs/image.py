@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.checks import check_choice, check_integer
+from artifex.data.checks import check_bool, check_choice, check_integer
 from artifex.data.codecs.crop import (
     Box,
     Fit,
@@ -74,7 +74,8 @@ class ImageCodec:
 
     Grey is luma by ITU-R BT.601. 16-bit values v become round(v * 255 / 65535). Of several frames or pages
     it is the first. Colour profiles are not applied. Damaged JPEG scans that Pillow lets pass are refused;
-    damage that a format cannot detect (flipped bits in the pixels of a BMP) is not found.
+    damage that a format cannot detect (flipped bits in the pixels of a BMP) is not found, nor is what lies below
+    a random crop of a JPEG, which is not decoded (a file that is cut short is found).
 
     Attributes:
         height: of the slot, in pixels.
@@ -86,6 +87,9 @@ class ImageCodec:
         fill: grey level 0 to 255 of what shines through transparent pixels where alpha is not kept, and of
             the padding of `Fit.CONTAIN`; with 4 channels padding is transparent.
         limits: what a file may ask for.
+        antialias: False, with "bilinear", takes the mean of the four nearest pixels also where a picture is made
+            smaller, which shows patterns that are not there and saves a tenth of the time. Pictures with alpha
+            are filtered all the same.
     """
 
     height: int
@@ -96,6 +100,7 @@ class ImageCodec:
     crop: RandomResizedCrop | None = None
     fill: int = 0
     limits: ImageLimits = field(default_factory=ImageLimits)
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         for name, low, high in (("height", 1, 2**15), ("width", 1, 2**15), ("fill", 0, 255)):
@@ -104,6 +109,12 @@ class ImageCodec:
             raise ConfigError(f"`channels` must be 1 (grey), 3 (RGB) or 4 (RGBA), got {self.channels!r}")
         object.__setattr__(self, "fit", check_choice(Fit, "fit", self.fit))
         object.__setattr__(self, "resample", check_choice(Resample, "resample", self.resample))
+        check_bool("antialias", self.antialias)
+        if not self.antialias and self.resample is not Resample.BILINEAR:
+            raise ConfigError(
+                f'`antialias=False` goes with the filter "bilinear" alone, got {self.resample.value!r}; leave it '
+                f'out ("nearest" is never antialiased)'
+            )
         for module in ("bilinear", "jpeg", "raster"):  # a missing package is told here, not in a worker
             import_module(f"artifex.data.codecs.{module}")
 
@@ -173,7 +184,8 @@ class ImageCodec:
                 image = image.crop(box)
                 box = (0.0, 0.0, float(image.size[0]), float(image.size[1]))
             image = raster.with_channels(image, self.channels, self.fill)
-            pixels = raster.resized(image, box, turned(window.size, orientation), self.resample)
+            size = turned(window.size, orientation)
+            pixels = raster.resized(image, box, size, self.resample, antialias=self.antialias)
             return paste(upright(pixels, orientation), out, window, self.fill)
 
     def _decode_photo(self, data: bytes, photo: "Photo", window: Window, out: Pixels) -> None:
@@ -189,7 +201,8 @@ class ImageCodec:
             jpeg.decode(data, photo, channels, buffer=out)
             return
         divisor = self._divisor(box, size, photo.size)
-        pixels = jpeg.decode(data, photo, channels, divisor)
+        rows = math.ceil(box[3]) if window.alone else None
+        pixels = jpeg.decode(data, photo, channels, divisor, rows=rows)
         left, top, right, bottom = (x / divisor for x in box)
         if window.alone:
             x, y = int(left), int(top)
@@ -197,13 +210,14 @@ class ImageCodec:
             left, top, right, bottom = left - x, top - y, right - x, bottom - y
         box = (left, top, right, bottom)
         stored = (pixels.shape[1], pixels.shape[0])
-        if self.resample is Resample.BILINEAR and bilinear.can_scale(stored, box, size):
-            pixels = bilinear.scaled(pixels, box, size, out if is_slot else None)
+        how = {"antialias": self.antialias}
+        if self.resample is Resample.BILINEAR and bilinear.can_scale(stored, box, size, **how):
+            pixels = bilinear.scaled(pixels, box, size, out if is_slot else None, **how)
             if is_slot:
                 return
         else:
             image = raster.Image.fromarray(pixels if channels == 3 else pixels[..., 0])
-            pixels = raster.resized(image, box, size, self.resample)
+            pixels = raster.resized(image, box, size, self.resample, **how)
         paste(upright(pixels, photo.orientation), out, window, self.fill)
 
     def _window(self, size: Size, rng: np.random.Generator | None) -> Window:

@@ -7,6 +7,7 @@ Any complaint of libjpeg is an error here, where Pillow stays silent about a dam
 """
 
 import io
+import re
 import threading
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ except ImportError as error:
 # Complaints about headers that cameras get wrong; no pixel depends on them.
 _HARMLESS = ("Invalid SOS parameters", "Unknown Adobe color transform")
 
+# What it says where the picture was decoded whole, and more data follow.
+_LEFT_OVER = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
+
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _LARGEST_SCRATCH = 2**24
@@ -36,10 +40,20 @@ _MODE = {1: "L", 3: "RGB"}
 
 @dataclass(frozen=True)
 class Photo:
-    """What the header of a JPEG says that the fast path can decode: stored size, orientation (1 to 8)."""
+    """What the header of a JPEG says that the fast path can decode.
+
+    Attributes:
+        size: as it is stored.
+        orientation: 1 to 8.
+        height_at: where in the file its height stands, if it can be decoded in part: it is sequential, without
+            restart markers.
+        unit: rows that are decoded at a time.
+    """
 
     size: Size
     orientation: int
+    height_at: int | None = None
+    unit: int = 8
 
 
 def read_header(data: bytes) -> Photo | None:
@@ -48,7 +62,8 @@ def read_header(data: bytes) -> Photo | None:
     Raises:
         DecodeError: there is no whole header.
     """
-    exif = xmp = None
+    exif = xmp = height_at = None
+    has_restarts, unit = False, 8
     for marker, start, stop in _segments(data):
         if marker == 0xE1 and exif is None and data[start : start + 6] == _EXIF:
             exif = data[start:stop]
@@ -57,14 +72,21 @@ def read_header(data: bytes) -> Photo | None:
         elif marker in (_BASELINE, _EXTENDED, _PROGRESSIVE):
             if stop - start < 6 or data[start] != 8:
                 return None
-            break
+            # Two times four bits of each component: how often it is sampled across and down.
+            unit = 8 * max((factors & 15 for factors in data[start + 7 : stop : 3]), default=1)
+            if marker != _PROGRESSIVE:
+                height_at = start + 1
+        elif marker == 0xDD:
+            has_restarts = True
         elif 0xC3 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             return None
     # Which colours three components are is libjpeg's to say: it depends on several markers.
     height, width, space, _ = simplejpeg.decode_jpeg_header(data)
     if space not in ("YCbCr", "Gray"):
         return None
-    return Photo((int(width), int(height)), orientation_of(exif, xmp))
+    return Photo(
+        (int(width), int(height)), orientation_of(exif, xmp), None if has_restarts else height_at, unit
+    )
 
 
 def _segments(data: bytes) -> list[tuple[int, int, int]]:
@@ -111,7 +133,13 @@ _scratch = _Scratch()
 
 
 def decode(
-    data: bytes, photo: Photo, channels: int, divisor: int = 1, buffer: Pixels | None = None
+    data: bytes,
+    photo: Photo,
+    channels: int,
+    divisor: int = 1,
+    buffer: Pixels | None = None,
+    *,
+    rows: int | None = None,
 ) -> Pixels:
     """The stored pixels, (height, width, channels) with 1 or 3 channels.
 
@@ -119,13 +147,16 @@ def decode(
     cosine transform of each block is evaluated at fewer points. They are written into `buffer`, C-contiguous
     and of the result's shape; without one the result lasts until this thread decodes again.
 
+    With `rows` no more than that many stored rows, from the first on, are wanted: the result may end below them.
+
     Raises:
-        DecodeError: the scan is cut off or damaged.
+        DecodeError: the scan is cut off or damaged, as far as it was decoded.
     """
-    width, height = (-(-side // divisor) for side in photo.size)
-    least = (0, 0) if divisor == 1 else (height, width)
-    if buffer is None:
-        buffer = _scratch.pixels(height, width, channels)
+    if rows is not None and buffer is None:
+        above = _decode_above(data, photo, channels, divisor, rows)
+        if above is not None:
+            return above
+    least, buffer = _room(photo.size, channels, divisor, buffer)
     try:
         pixels = simplejpeg.decode_jpeg(
             data, _SPACE[channels], min_height=least[0], min_width=least[1], buffer=buffer
@@ -135,8 +166,43 @@ def decode(
             raise DecodeError(f"a damaged JPEG ({error})") from error
         buffer[...] = _decode_leniently(data, channels, divisor)
         return buffer
-    assert pixels.shape == (height, width, channels), (pixels.shape, photo, divisor)
+    assert pixels.shape == buffer.shape, (pixels.shape, photo, divisor)
     return pixels
+
+
+def _decode_above(data: bytes, photo: Photo, channels: int, divisor: int, rows: int) -> Pixels | None:
+    """The upper part of a picture, with `rows` at least; None where it is no less work, or did not go well.
+
+    libjpeg is told that the picture ends below them. It then complains of all that is left over before the
+    end of the file, and this must be the first that it complains of.
+    """
+    if photo.height_at is None:
+        return None
+    # Colours that are stored at half the height are interpolated with those of the next row.
+    height = -(-(rows + 2 * divisor) // photo.unit) * photo.unit
+    if height >= photo.size[1]:
+        return None
+    at = photo.height_at
+    least, buffer = _room((photo.size[0], height), channels, divisor, None)
+    try:
+        simplejpeg.decode_jpeg(
+            b"".join((data[:at], height.to_bytes(2, "big"), data[at + 2 :])),
+            _SPACE[channels],
+            min_height=least[0],
+            min_width=least[1],
+            buffer=buffer,
+        )
+    except ValueError as error:
+        if not _LEFT_OVER.fullmatch(str(error)):
+            return None
+    return buffer
+
+
+def _room(size: Size, channels: int, divisor: int, buffer: Pixels | None) -> tuple[tuple[int, int], Pixels]:
+    """The least (height, width) that makes the decoder divide by `divisor`, and memory for what comes of it."""
+    width, height = (-(-side // divisor) for side in size)
+    least = (0, 0) if divisor == 1 else (height, width)
+    return least, _scratch.pixels(height, width, channels) if buffer is None else buffer
 
 
 def _decode_leniently(data: bytes, channels: int, divisor: int) -> Pixels:

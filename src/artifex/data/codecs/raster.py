@@ -191,18 +191,19 @@ def with_channels(image: Image.Image, channels: int, fill: int) -> Image.Image:
     return image.convert(_MODE[min(channels, 3)])
 
 
-def resized(image: Image.Image, box: Box, size: Size, resample: str) -> Pixels:
+def resized(image: Image.Image, box: Box, size: Size, resample: str, *, antialias: bool = True) -> Pixels:
     """The part `box` of a picture scaled to `size`, as (height, width, channels).
 
-    Antialiased: each pixel is a weighted mean over all that it covers, with transparent pixels weighing
-    nothing, so that their colour does not bleed into the edges.
+    With `antialias`, and of pictures with alpha always, each pixel is a weighted mean over all that it covers, with
+    transparent pixels weighing nothing, so that their colour does not bleed into the edges.
     """
     left, top, right, bottom = box
     width, height = image.size
     quick = resample == "bilinear" and image.mode != "RGBA"
-    if quick and bilinear.can_scale(image.size, box, size):
+    if quick and bilinear.can_scale(image.size, box, size, antialias=antialias):
         pixels = np.asarray(image)
-        return bilinear.scaled(pixels if pixels.ndim == 3 else pixels[..., None], box, size)
+        pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+        return bilinear.scaled(pixels, box, size, antialias=antialias)
     if (right - left, bottom - top) == size and left == int(left) and top == int(top):
         image = image.crop((int(left), int(top), int(right), int(bottom)))
     else:

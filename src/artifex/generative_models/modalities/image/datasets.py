@@ -294,6 +294,8 @@ class ImageFolderDataset(ImageDataset):
             each image comes in the one most like it, by width / height, and each batch of a loader has one shape.
             The beginning of every file is read for its size when the dataset is made. `crop`'s ratio is that to the
             bucket's.
+        antialias: False leaves out the filter where a file is made smaller, with `resize_method` "bilinear" alone:
+            a tenth faster, and fine structure comes out as coarse structure that is not there.
         limits: how large a file may be, in bytes and pixels, before it is refused.
         split: "train", "val" or "test".
         rngs: one key is drawn from it.
@@ -320,6 +322,7 @@ class ImageFolderDataset(ImageDataset):
         fit: str | Fit = Fit.COVER,
         crop: RandomResizedCrop | None = None,
         buckets: Sequence[Shape] | None = None,
+        antialias: bool = True,
         limits: ImageLimits | None = None,
         split: str | Split = Split.TRAIN,
         rngs: RngStreams,
@@ -346,6 +349,7 @@ class ImageFolderDataset(ImageDataset):
             resample=Resample(config.resize_method.value),
             crop=crop,
             limits=limits,
+            antialias=antialias,
         )
         self.bucket_of = np.zeros(len(source), np.int32)
         if buckets is None:
