@@ -9,7 +9,7 @@ only the small result has to be turned.
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +38,7 @@ class Fit(StrEnum):
     STRETCH = "stretch"
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """A part of an upright picture, and the part of the slot it is scaled to.
 
     Attributes:

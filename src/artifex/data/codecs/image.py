@@ -6,7 +6,7 @@ is applied). Any value that is no such file, or is damaged, is a DecodeError and
 
 import math
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module, metadata
@@ -51,6 +51,7 @@ IMAGE_SUFFIXES = (
 # of 64 million takes up to 0.9 GB, and threads would take as many times that.
 _LARGE_PIXELS = 2**24
 _one_large_picture = threading.Lock()
+_at_once = nullcontext()
 
 # A photograph is decoded at 1/d where the part of it is at least this times d larger than the slot. Then the
 # mean difference to full decoding is about 1 grey level of 255; sharper filters show more of it.
@@ -166,17 +167,17 @@ class ImageCodec:
         from artifex.data.codecs import jpeg, raster
 
         photo = jpeg.read_header(data) if data[:3] == b"\xff\xd8\xff" else None
+        if photo is not None:
+            self.limits.check(photo.size)
+            window = self._window(turned(photo.size, photo.orientation), rng)
+            with _one_large_picture if photo.size[0] * photo.size[1] > _LARGE_PIXELS else _at_once:
+                return self._decode_photo(data, photo, window, out)
         with ExitStack() as stack:
 
             def begin(size: Size) -> None:
                 if size[0] * size[1] > _LARGE_PIXELS:
                     stack.enter_context(_one_large_picture)
 
-            if photo is not None:
-                self.limits.check(photo.size)
-                begin(photo.size)
-                window = self._window(turned(photo.size, photo.orientation), rng)
-                return self._decode_photo(data, photo, window, out)
             image, orientation = raster.load(data, self.limits, begin)
             window = self._window(turned(image.size, orientation), rng)
             box = stored_box(window.box, image.size, orientation)

@@ -75,6 +75,7 @@ class FolderSource:
         max_bytes: int = _MAX_BYTES,
     ) -> None:
         self.root = os.fspath(root)
+        self._above = os.path.join(self.root, "")
         self._suffixes = _checked_suffixes(suffixes)
         if max_bytes < 1:
             raise ConfigError(f"`max_bytes` must be > 0, got {max_bytes}")
@@ -136,7 +137,7 @@ class FolderSource:
         return (info.st_size, info.st_mtime_ns) == (self._sizes[index], self._times[index])
 
     def _path(self, name: str) -> str:
-        return os.path.join(self.root, *name.split("/")) if os.sep != "/" else os.path.join(self.root, name)
+        return self._above + (name if os.sep == "/" else name.replace("/", os.sep))
 
     def _checked_root(self) -> str:
         if not os.path.lexists(self.root):
