@@ -95,7 +95,8 @@ class RecordError(ArtifexError):
         return ": ".join((*where, self.reason))
 
     def __reduce__(self) -> tuple[object, ...]:  # so that it crosses a process boundary whole
-        return _restore, (type(self), self.reason, self.path, self.record, self.offset)
+        notes = {name: self.__dict__[name] for name in ("__notes__",) if name in self.__dict__}
+        return _restore, (type(self), self.reason, self.path, self.record, self.offset), notes
 
 
 class ReadError(RecordError, OSError):

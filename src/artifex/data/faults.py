@@ -228,9 +228,8 @@ class QuarantineFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        known = read_quarantine(path) if self.path.exists() else []
-        self._known = {(bad.source, bad.record) for bad in known}
         self.add_line("")  # a file that cannot be written is told now
+        self._known = {(bad.source, bad.record) for bad in read_quarantine(path)}
 
     def add(self, bad: BadRecord) -> None:
         if (bad.source, bad.record) not in self._known:

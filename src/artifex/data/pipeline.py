@@ -167,13 +167,15 @@ class DataLoader:
         self._num_workers = num_workers
         worker_count(num_workers, reader.in_memory)  # raises for a wrong number
         self._prefetch = _prefetch_count(prefetch, reader.spec, batch_size)
+        self._processes: ProcessReader | None = None
         if timeout is not None:
             timeout = check_positive("timeout", timeout)
         if check_choice(WorkerKind, "worker", worker) is WorkerKind.PROCESS and not reader.in_memory:
             count = worker_count(num_workers, in_memory=False)
             if count == 0:
                 raise ConfigError('`worker="process"` needs `num_workers` 1 or more, got 0')
-            reader, timeout = ProcessReader(reader, count, timeout=timeout), None
+            self._processes = reader = ProcessReader(reader, count, timeout=timeout)
+            timeout = None
         if check_choice(DataPlacement, "placement", placement) is DataPlacement.DEVICE:
             if over is not None:
                 raise ConfigError('`placement="device"` keeps all data on one device; leave `sharding` out')
@@ -285,6 +287,14 @@ class DataLoader:
         epoch, step = _read_state(state, self.plan)
         self._position = _Position(epoch, step)
         self._starts_at = self._position
+
+    def close(self) -> None:
+        """Ends the processes that read, with `worker="process"`; else they end with the loader, or the program.
+
+        They start again when they are needed. Threads end with the iteration that they read for.
+        """
+        if self._processes is not None:
+            self._processes.close()
 
     def stop_on(self, *signals: int, save: Callable[[dict[str, Any]], None] | None = None) -> StopOnSignal:
         """Ends the iteration at the next batch boundary after a signal: at once, where a batch is being waited for.

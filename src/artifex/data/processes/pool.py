@@ -5,10 +5,13 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import weakref
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
@@ -152,6 +155,8 @@ class _Child:
         try:
             connection.send(request)
             answer = self._wait(connection, process, rows, request)
+        except StalledError:  # which is an OSError too
+            raise
         except (EOFError, OSError):  # the pipe broke: the process is gone
             row = int(rows.progress[0])
             has_begun = bool(rows.progress[1])
@@ -187,7 +192,7 @@ class _Child:
             self._connection, other = cast("tuple[Connection, Connection]", context.Pipe())
             arguments = (other, self._pickled, self._rows.name, self.num_rows)
             self._process = context.Process(target=main, args=arguments, name="artifex-reader", daemon=True)
-            _start(self._process)
+            _start(self._process, needs_main=b"__main__" in self._pickled)
             other.close()
         return self._connection, self._process, self._rows
 
@@ -199,12 +204,13 @@ class _Child:
             if rows.progress[1] != begun or begun == 0:
                 begun, since = int(rows.progress[1]), time.monotonic()
             elif self._timeout is not None and time.monotonic() - since > self._timeout:
-                record = int(request.numbers[rows.progress[0]])
-                self._tell_where(process)
-                raise StalledError(
-                    f"record {record} has been read for more than `timeout` {self._timeout:g} s in process "
-                    f"{process.pid}, which is ended; what it was at stands above"
+                message = (
+                    f"record {request.numbers[rows.progress[0]]} has been read for more than `timeout` "
+                    f"{self._timeout:g} s by process {process.pid}, which is ended; what it was at stands above. "
+                    f"Allow more time, or leave the record out with `keep`"
                 )
+                self._tell_where(process)
+                raise StalledError(message)
         if connection.poll():
             return cast("Answer", connection.recv())
         raise EOFError
@@ -218,18 +224,39 @@ class _Child:
         self.close()
 
 
-def _start(process: SpawnProcess) -> None:
-    with _starting:
-        before = {name: os.environ.get(name) for name in _CHILD_VARIABLES}
-        os.environ.update(_CHILD_VARIABLES)
-        try:
-            process.start()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+def _start(process: SpawnProcess, *, needs_main: bool) -> None:
+    """Starts a process with variables of its own; the program's script is imported there only if it is needed.
+
+    A script that trains imports JAX, which costs each process a second and 100 MB.
+    """
+    with _starting, _variables(_CHILD_VARIABLES), nullcontext() if needs_main else _no_script():
+        process.start()
+
+
+@contextmanager
+def _variables(values: dict[str, str]) -> Generator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _no_script() -> Generator[None]:
+    """Hides where the program's script lies: `multiprocessing` imports it in every process that it spawns."""
+    script = sys.modules["__main__"]
+    hidden = {name: script.__dict__.pop(name) for name in ("__file__", "__spec__") if name in script.__dict__}
+    script.__spec__ = None
+    try:
+        yield
+    finally:
+        script.__dict__.update(hidden)
 
 
 def _pickled(reader: Reader) -> bytes:
