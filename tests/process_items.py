@@ -53,3 +53,10 @@ class Where(Items):
             "has_jax": np.int32("jax" in sys.modules),
             "threads": np.int32(os.environ.get("OMP_NUM_THREADS", 0)),
         }
+
+
+class Stamped(Items):
+    """May be kept on disk."""
+
+    def stamp(self):
+        return "1"

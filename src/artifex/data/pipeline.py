@@ -154,6 +154,15 @@ class DataLoader:
         _warn_of_dropped(plan)
         over = _placement(sharding, device, plan)
         self._crossing = Crossing(steps, dtype, seed, device, over, fill_to=plan.most_rows)
+        if timeout is not None:
+            timeout = check_positive("timeout", timeout)
+        self._processes: ProcessReader | None = None
+        if check_choice(WorkerKind, "worker", worker) is WorkerKind.PROCESS and not reader.in_memory:
+            count = worker_count(num_workers, in_memory=False)
+            if count == 0:
+                raise ConfigError('`worker="process"` needs `num_workers` 1 or more, got 0')
+            self._processes = reader = ProcessReader(reader, count, timeout=timeout)
+            timeout = None  # the processes are watched, not the threads that wait for them
         self._reader = reader = cached_reader(
             reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training
         )
@@ -167,15 +176,6 @@ class DataLoader:
         self._num_workers = num_workers
         worker_count(num_workers, reader.in_memory)  # raises for a wrong number
         self._prefetch = _prefetch_count(prefetch, reader.spec, batch_size)
-        self._processes: ProcessReader | None = None
-        if timeout is not None:
-            timeout = check_positive("timeout", timeout)
-        if check_choice(WorkerKind, "worker", worker) is WorkerKind.PROCESS and not reader.in_memory:
-            count = worker_count(num_workers, in_memory=False)
-            if count == 0:
-                raise ConfigError('`worker="process"` needs `num_workers` 1 or more, got 0')
-            self._processes = reader = ProcessReader(reader, count, timeout=timeout)
-            timeout = None
         if check_choice(DataPlacement, "placement", placement) is DataPlacement.DEVICE:
             if over is not None:
                 raise ConfigError('`placement="device"` keeps all data on one device; leave `sharding` out')
@@ -433,7 +433,8 @@ def create_data_loader(
             error; or "skip": its row is masked, zeros and False in the batch's `valid`, so that all other rows are
             what they would be, on every host and after a restart; or "quarantine", which also writes it down.
         max_errors: with those two, how many bad samples are too many: a count (int), or a share of the samples
-            (float) that is reckoned over an epoch, or 1,000 samples of a larger one, at least.
+            (float) that is reckoned over an epoch, or 1,000 samples of a larger one, at least. Each process of
+            several counts its own.
         quarantine: the file for "quarantine", a line of JSON for each bad record; see `read_quarantine`,
             `retry_quarantine` and `known_good`.
         bad_rows: "mask" them, or "compact": the batch is shorter by them, without `valid`; not with `sharding`.

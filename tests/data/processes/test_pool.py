@@ -16,7 +16,7 @@ from artifex.data import BadRecordWarning, create_data_loader
 from artifex.data.errors import ConfigError, StalledError, TransformError, WorkerDiedError
 from artifex.data.processes.shared import SharedRows, remove_leftovers
 from artifex.data.types import TEXT, ArraySpec
-from process_items import Items, Where
+from process_items import Items, Stamped, Where
 
 SHARED = Path("/dev/shm")
 
@@ -174,6 +174,17 @@ def test_both_sides_see_the_same_memory():
     assert one.arrays["x"].tolist() == [[0, 0], [5, 5], [0, 0]] and one.arrays["y"].tolist() == [0, 0, 0.5]
     other.close(remove=False)
     one.close(remove=True)
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_a_cache_is_the_program_s_and_spares_the_processes(cache, tmp_path, by_threads):
+    where = {"cache_dir": tmp_path} if cache == "disk" else {}
+    loader = create_data_loader(Stamped(60), 8, seed=3, num_workers=2, worker="process", cache=cache, **where)
+    list(loader)
+    loader.close()
+    children = set(multiprocessing.active_children())
+    assert len(list(loader)) == 8
+    assert set(multiprocessing.active_children()) <= children
 
 
 def test_what_processes_ask_for():
