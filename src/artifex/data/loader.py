@@ -170,7 +170,7 @@ class _Reading:
             workers.submit(partial(self._read, start, stop))
 
     def is_good(self) -> bool:
-        return self._done.is_set() and not self._errors
+        return self._done.is_set() and not self._errors and not self.bad
 
     def wait(self, watch: Watch | None) -> None:
         """Returns when all is read; raises what went wrong with the earliest row."""
