@@ -31,6 +31,8 @@ PUBLIC = {
     "artifex.data": {
         "ArraySpec",
         "ArtifexError",
+        "BadRecord",
+        "BadRecordWarning",
         "CacheEntry",
         "CacheKind",
         "CacheWarning",
@@ -48,8 +50,12 @@ PUBLIC = {
         "clear_cache",
         "create_data_loader",
         "errors",
+        "known_good",
+        "read_quarantine",
+        "retry_quarantine",
     },
     "artifex.data.codecs": {"Codec"},
+    "artifex.data.processes": {"ProcessReader"},
     "artifex.data.cache": {
         "CacheEntry",
         "CacheKind",

@@ -34,10 +34,17 @@ if TYPE_CHECKING:
     from artifex.data.cache import cache_info as cache_info
     from artifex.data.cache import clear_cache as clear_cache
     from artifex.data.device import batch_level as batch_level
+    from artifex.data.faults import BadRecord as BadRecord
+    from artifex.data.faults import BadRecordWarning as BadRecordWarning
+    from artifex.data.faults import known_good as known_good
+    from artifex.data.faults import read_quarantine as read_quarantine
+    from artifex.data.faults import retry_quarantine as retry_quarantine
     from artifex.data.pipeline import DataLoader as DataLoader
     from artifex.data.pipeline import create_data_loader as create_data_loader
 
 _ON_FIRST_USE = {
+    "BadRecord": "artifex.data.faults",
+    "BadRecordWarning": "artifex.data.faults",
     "CacheEntry": "artifex.data.cache",
     "CacheKind": "artifex.data.cache",
     "CacheWarning": "artifex.data.cache",
@@ -46,6 +53,9 @@ _ON_FIRST_USE = {
     "cache_info": "artifex.data.cache",
     "clear_cache": "artifex.data.cache",
     "create_data_loader": "artifex.data.pipeline",
+    "known_good": "artifex.data.faults",
+    "read_quarantine": "artifex.data.faults",
+    "retry_quarantine": "artifex.data.faults",
 }
 
 

@@ -32,6 +32,15 @@ def check_size(name: str, value: Any, *, largest: int = LARGEST_INT32) -> int:
     return check_integer(name, value, 1, largest)
 
 
+def check_positive(name: str, value: Any) -> float:
+    """`value` as a float, if it is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ConfigTypeError(f"`{name}` must be a number above 0, got {value!r}")
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"`{name}` must be above 0, got {value}")
+    return float(value)
+
+
 def check_bool(name: str, value: Any) -> None:
     """Raises unless `value` is True or False."""
     if not isinstance(value, bool):

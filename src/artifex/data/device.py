@@ -121,7 +121,7 @@ class Crossing:
             return self._run(words, index, arrays, table, spares)
         inputs: tuple[Any, Any, Any] = words, index, dict(arrays)
         if missing > 0:
-            inputs = jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[:1], missing, axis=0)]), inputs)
+            inputs = jax.tree.map(partial(_filled, size=self._fill_to), inputs)
         if self._placement is not None:
             inputs = jax.tree.map(self._placement.to_global, inputs)
         elif self._device is not None:
@@ -253,6 +253,13 @@ class _Program:
 
 
 _compiled = lru_cache(maxsize=64)(_Program)
+
+
+def _filled(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """An array with `size` rows: its own, and the first one again and again, or zeros where it has none."""
+    missing = size - len(array)
+    first = array[:1] if len(array) else np.zeros((1, *array.shape[1:]), array.dtype)
+    return np.concatenate([array, np.repeat(first, missing, axis=0)])
 
 
 def _platform(device: Any) -> str:

@@ -8,12 +8,15 @@
   + RangeError           (also ValueError)             an array's values are out of their declared range
   + KeyRequiredError     (also ValueError)             something random was asked for without a key
   + StateError           (also ValueError)             a saved state does not belong to this loader
+  + StalledError         (also TimeoutError)           something takes longer than a loader was told to wait
+  + TooManyBadRecordsError                             more records are bad than a loader was told to leave out
   + MissingPackageError  (also ImportError)            an optional package is needed; the message says which
   + RecordError                                        one record cannot be had; `source`, `record`, `path` say which
     - ReadError          (also OSError)                its bytes cannot be read
     - DecodeError        (also ValueError)             its bytes are not what its codec expects
     - TransformError     (also ValueError)             a user's function failed on it
     - MismatchError      (also ShapeError)             it is not of the shape, dtype or keys of the first
+    - WorkerDiedError                                  processes died while they read it
 """
 
 from typing import Self
@@ -54,6 +57,14 @@ class StateError(ArtifexError, ValueError):
     """A saved state does not belong to this loader."""
 
 
+class StalledError(ArtifexError, TimeoutError):
+    """Something takes longer than a loader was told to wait."""
+
+
+class TooManyBadRecordsError(ArtifexError):
+    """More records are bad than a loader was told to leave out."""
+
+
 class MissingPackageError(ArtifexError, ImportError):
     """An optional package is needed; the message says what to install."""
 
@@ -61,13 +72,16 @@ class MissingPackageError(ArtifexError, ImportError):
 class RecordError(ArtifexError):
     """One record cannot be had.
 
-    `reason` says why, `path` names the file and `record` the record's number in its dataset, each
-    None as long as it is not known: a codec knows neither, and its caller adds them with `at`.
+    `reason` says why, `path` names the file, `offset` the byte in it where the record begins and `record` the
+    record's number in its dataset, each None as long as it is not known: a codec knows none of them, and its
+    caller adds them with `at`.
     """
 
-    def __init__(self, reason: str, *, path: str | None = None, record: int | None = None) -> None:
+    def __init__(
+        self, reason: str, *, path: str | None = None, record: int | None = None, offset: int | None = None
+    ) -> None:
         super().__init__(reason)
-        self.reason, self.path, self.record = reason, path, record
+        self.reason, self.path, self.record, self.offset = reason, path, record, offset
 
     def at(self, *, path: str | None = None, record: int | None = None) -> Self:
         """The same error, with what was not known yet filled in."""
@@ -81,7 +95,8 @@ class RecordError(ArtifexError):
         return ": ".join((*where, self.reason))
 
     def __reduce__(self) -> tuple[object, ...]:  # so that it crosses a process boundary whole
-        return _restore, (type(self), self.reason, self.path, self.record)
+        notes = {name: self.__dict__[name] for name in ("__notes__",) if name in self.__dict__}
+        return _restore, (type(self), self.reason, self.path, self.record, self.offset), notes
 
 
 class ReadError(RecordError, OSError):
@@ -100,5 +115,11 @@ class MismatchError(RecordError, ShapeError):
     """A record is not of the shape, dtype or keys of the first."""
 
 
-def _restore(kind: type[RecordError], reason: str, path: str | None, record: int | None) -> RecordError:
-    return kind(reason, path=path, record=record)
+class WorkerDiedError(RecordError):
+    """Processes died while they read a record."""
+
+
+def _restore(
+    kind: type[RecordError], reason: str, path: str | None, record: int | None, offset: int | None
+) -> RecordError:
+    return kind(reason, path=path, record=record, offset=offset)

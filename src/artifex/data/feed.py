@@ -7,10 +7,12 @@ from typing import Any, Protocol, TypeAlias
 
 import jax
 import numpy as np
+import numpy.typing as npt
 
 from artifex.data.buckets import refuse_buckets
 from artifex.data.device import Crossing, DeviceArrays, Placement
 from artifex.data.errors import ConfigError
+from artifex.data.faults import Faults
 from artifex.data.loader import HostBatch, HostBatches
 from artifex.data.plan import LastBatch, Plan, Rows
 from artifex.data.reader import Reader
@@ -54,6 +56,9 @@ class HostFeed:
             once a cache is full, the threads of the first epoch are of no use.
         prefetch: batches that are read ahead.
         placement: which rows of a batch this process reads; None reads all.
+        faults: what happens to bad records; None raises their errors.
+        compact: whether their rows are taken out of a batch, instead of masked.
+        timeout: seconds that a record may take.
     """
 
     def __init__(
@@ -66,7 +71,11 @@ class HostFeed:
         num_workers: int | str | None,
         prefetch: int,
         placement: Placement | None,
+        faults: Faults | None = None,
+        compact: bool = False,
+        timeout: float | None = None,
     ) -> None:
+        self._faults, self._compact, self._timeout = faults, compact, timeout
         self._reader, self._crossing, self._plan, self._placement = reader, crossing, plan, placement
         self._seed = plan.seed if training else None
         self._num_workers, self._prefetch = num_workers, prefetch
@@ -80,6 +89,8 @@ class HostFeed:
             num_workers=worker_count(self._num_workers, self._reader.in_memory),
             prefetch=self._prefetch,
             seed=self._seed,
+            faults=self._faults,
+            timeout=self._timeout,
         )
         is_quick = self._reader.in_memory and self._is_small
         ahead: deque[Batch] = deque()
@@ -110,8 +121,15 @@ class HostFeed:
     def _cross(self, host: HostBatch, spares: SpareBatches | None) -> Batch:
         rows = host.rows
         arrays = {**host.arrays, **_valid(self._plan, rows)}
-        index = rows.numbers.astype(np.int32)
-        return {**self._crossing(rows.turns, index, arrays, None, spares), **host.texts}
+        turns, numbers, texts = rows.turns, rows.numbers, host.texts
+        if self._faults is not None and not self._compact:
+            arrays["valid"] = _without(arrays.get("valid", np.ones(len(numbers), bool)), host.bad)
+        elif host.bad:
+            good = np.flatnonzero(_without(np.ones(len(numbers), bool), host.bad))
+            arrays = {name: array[good] for name, array in arrays.items()}
+            texts = {name: [values[row] for row in good] for name, values in texts.items()}
+            turns, numbers = turns[good], numbers[good]
+        return {**self._crossing(turns, numbers.astype(np.int32), arrays, None, spares), **texts}
 
 
 def _is_worth_it(spec: Spec, plan: Plan) -> bool:
@@ -193,6 +211,11 @@ def _scan(
         return step_fn(carry, crossing.traced(words, index, arrays, table))
 
     return jax.lax.scan(step, carry, inputs)
+
+
+def _without(valid: npt.NDArray[np.bool_], bad: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    valid[list(bad)] = False
+    return valid
 
 
 def _valid(plan: Plan, rows: Rows) -> dict[str, Any]:

@@ -5,19 +5,26 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy.typing as npt
 
 from artifex.data.buckets import BucketReader
 from artifex.data.buffers import BufferPool
+from artifex.data.errors import RecordError
+from artifex.data.faults import Faults, read_what_is_good
 from artifex.data.plan import Rows
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import Reader
+from artifex.data.reader import Reader, Records
+from artifex.data.watch import Watch, WatchedReader
 from artifex.data.workers import Workers
 
 # Pieces of a batch per worker: few, since each costs a hand-over; several, since records differ in cost.
 _PIECES_PER_WORKER = 4
+
+
+_Bad: TypeAlias = tuple[int, RecordError]
+_Read: TypeAlias = tuple[Rows, dict[str, npt.NDArray[Any]], list[_Bad]]
 
 
 class HostBatch(NamedTuple):  # one is made for every batch, and a tuple is made quickest
@@ -26,6 +33,8 @@ class HostBatch(NamedTuple):  # one is made for every batch, and a tuple is made
     rows: Rows
     arrays: dict[str, npt.NDArray[Any]]
     texts: dict[str, list[str]]
+    bad: tuple[int, ...] = ()
+    """Rows of records that could not be had."""
 
 
 class HostBatches:
@@ -34,7 +43,8 @@ class HostBatches:
     With a `seed` the reader gets each record's own random numbers, without one it gets none.
     Without workers each batch is read when it is asked for, by the one who asks.
     An error surfaces at the batch that it belongs to, and is the one of the earliest bad row: which
-    error comes does not depend on the number of workers. After it, or after `close`, there is nothing more.
+    error comes does not depend on the number of workers. After it, or after `close`, there is nothing more. With
+    `faults` a bad record is no error, but a row that is told in `bad`.
     """
 
     def __init__(
@@ -46,8 +56,13 @@ class HostBatches:
         num_workers: int,
         prefetch: int,
         seed: int | None = None,
+        faults: Faults | None = None,
+        timeout: float | None = None,
     ) -> None:
+        self._faults = faults
+        self._watch = None if timeout is None else Watch(timeout, ends_program=num_workers == 0)
         self._reader, self._rows = reader, iter(rows)
+        self._records: Records = reader if self._watch is None else WatchedReader(reader, self._watch)
         self._texts = [name for name, field in reader.spec.items() if field.is_text]
         self._pool = BufferPool(reader.spec, batch_size)
         self._workers = Workers(num_workers) if num_workers else None
@@ -60,12 +75,14 @@ class HostBatches:
 
     def __next__(self) -> HostBatch:
         try:
-            rows, arrays = self._read_here() if self._workers is None else self._read_by(self._workers)
+            rows, arrays, bad = self._read_here() if self._workers is None else self._read_by(self._workers)
+            if self._faults is not None:
+                self._faults.count(len(rows.numbers), [error for _, error in bad])
         except BaseException:
             self.close()
             raise
         texts = {name: arrays.pop(name).tolist() for name in self._texts}
-        return HostBatch(rows, arrays, texts)
+        return HostBatch(rows, arrays, texts, tuple(row for row, _ in bad))
 
     def is_ready(self) -> bool:
         """Whether the next batch is there already: asking for it neither waits nor fails."""
@@ -87,23 +104,28 @@ class HostBatches:
         self._ahead.clear()
         if workers is not None:
             workers.close()
+        if self._watch is not None:
+            self._watch.close()
 
-    def _read_here(self) -> tuple[Rows, dict[str, npt.NDArray[Any]]]:
+    def _read_here(self) -> _Read:
         rows = next(self._rows)
-        arrays = self._slots(rows)
-        self._reader.read_into(rows.numbers, arrays, self._random(rows))
-        return rows, arrays
+        arrays, random, bad = self._slots(rows), self._random(rows), list[_Bad]()
+        if self._faults is None:
+            self._records.read_into(rows.numbers, arrays, random)
+        else:
+            bad = read_what_is_good(self._records, rows.numbers, arrays, random)
+        return rows, arrays, bad
 
-    def _read_by(self, workers: Workers) -> tuple[Rows, dict[str, npt.NDArray[Any]]]:
+    def _read_by(self, workers: Workers) -> _Read:
         self._fill(workers, self._prefetch if self._has_begun else 1)
         if not self._ahead:
             raise StopIteration
         reading = self._ahead.popleft()
-        reading.wait()
+        reading.wait(self._watch)
         if self._has_begun:
             self._fill(workers, self._prefetch)
         self._has_begun = True
-        return reading.rows, reading.arrays
+        return reading.rows, reading.arrays, sorted(reading.bad, key=lambda bad: bad[0])
 
     def _fill(self, workers: Workers, count: int) -> None:
         while len(self._ahead) < count:
@@ -111,7 +133,8 @@ class HostBatches:
             if rows is None:
                 return
             arrays = self._slots(rows)
-            self._ahead.append(_Reading(self._reader, rows, self._random(rows), arrays, workers))
+            random, is_strict = self._random(rows), self._faults is None
+            self._ahead.append(_Reading(self._records, rows, random, arrays, workers, is_strict=is_strict))
 
     def _slots(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         reader = self._reader
@@ -127,13 +150,16 @@ class _Reading:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Records,
         rows: Rows,
         random: RecordRandom | None,
         arrays: dict[str, npt.NDArray[Any]],
         workers: Workers,
+        *,
+        is_strict: bool,
     ) -> None:
-        self.rows, self.arrays = rows, arrays
+        self.rows, self.arrays, self._is_strict = rows, arrays, is_strict
+        self.bad: list[_Bad] = []
         self._reader, self._random = reader, random
         self._lock, self._done = threading.Lock(), threading.Event()
         self._errors: list[tuple[int, BaseException]] = []
@@ -144,11 +170,15 @@ class _Reading:
             workers.submit(partial(self._read, start, stop))
 
     def is_good(self) -> bool:
-        return self._done.is_set() and not self._errors
+        return self._done.is_set() and not self._errors and not self.bad
 
-    def wait(self) -> None:
+    def wait(self, watch: Watch | None) -> None:
         """Returns when all is read; raises what went wrong with the earliest row."""
-        self._done.wait()
+        if watch is None:
+            self._done.wait()
+        else:
+            while not self._done.wait(watch.patience):
+                watch.check()
         if self._errors:
             raise min(self._errors, key=lambda error: error[0])[1]
 
@@ -156,7 +186,13 @@ class _Reading:
         try:
             out = {name: array[start:stop] for name, array in self.arrays.items()}
             random = self._random.rows(start, stop) if self._random else None
-            self._reader.read_into(self.rows.numbers[start:stop], out, random)
+            numbers = self.rows.numbers[start:stop]
+            if self._is_strict:
+                self._reader.read_into(numbers, out, random)
+            else:
+                bad = read_what_is_good(self._reader, numbers, out, random)
+                with self._lock:
+                    self.bad += [(start + row, error) for row, error in bad]
         except BaseException as error:  # carried to the thread that waits for the batch
             with self._lock:
                 self._errors.append((start, error))

@@ -1,6 +1,6 @@
 """The whole journey, put together: a dataset in, batches of device arrays out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,12 +11,15 @@ import numpy.typing as npt
 
 from artifex.data.buckets import BucketReader
 from artifex.data.cache import CacheKind, cached_reader
-from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer
+from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer, check_positive
 from artifex.data.device import Crossing, Placement, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError, StateError
+from artifex.data.faults import BadRecord, BadRows, OnError, make_faults, source_digest
 from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
 from artifex.data.plan import Bucketed, LastBatch, Plan, Rows, arrange, last_batch
 from artifex.data.plan.order import MAX_SEED
+from artifex.data.preemption import StopOnSignal
+from artifex.data.processes import ProcessReader
 from artifex.data.samples import reader_of
 from artifex.data.types import Spec, sample_bytes
 from artifex.data.warn import warn
@@ -35,6 +38,13 @@ _READ_AHEAD_BYTES = 2**28
 
 class DroppedBucketWarning(UserWarning):
     """Buckets with fewer records than a batch has are left out."""
+
+
+class WorkerKind(StrEnum):
+    """Who reads ahead."""
+
+    THREAD = "thread"
+    PROCESS = "process"
 
 
 class DataPlacement(StrEnum):
@@ -106,10 +116,17 @@ class DataLoader:
         cache: str | CacheKind | None = None,
         cache_dir: str | Path | None = None,
         cache_bytes: int | None = None,
+        on_error: str | OnError = OnError.RAISE,
+        max_errors: float = 0.1,
+        quarantine: str | Path = "quarantine.jsonl",
+        bad_rows: str | BadRows = BadRows.MASK,
+        worker: str | WorkerKind = WorkerKind.THREAD,
+        timeout: float | None = None,
     ) -> None:
         batch_size = check_integer("batch_size", batch_size, 1, LARGEST_INT32)
         seed = check_integer("seed", seed, 0, MAX_SEED)
         reader = reader_of(dataset)
+        source = source_digest(reader)
         _check_names(reader.spec)
         if len(reader) > LARGEST_INT32:
             raise ConfigError(
@@ -137,15 +154,35 @@ class DataLoader:
         _warn_of_dropped(plan)
         over = _placement(sharding, device, plan)
         self._crossing = Crossing(steps, dtype, seed, device, over, fill_to=plan.most_rows)
+        if timeout is not None:
+            timeout = check_positive("timeout", timeout)
+        self._processes: ProcessReader | None = None
+        if check_choice(WorkerKind, "worker", worker) is WorkerKind.PROCESS and not reader.in_memory:
+            count = worker_count(num_workers, in_memory=False)
+            if count == 0:
+                raise ConfigError('`worker="process"` needs `num_workers` 1 or more, got 0')
+            self._processes = reader = ProcessReader(reader, count, timeout=timeout)
+            timeout = None  # the processes are watched, not the threads that wait for them
         self._reader = reader = cached_reader(
             reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training
         )
+        self._faults = make_faults(on_error, max_errors, quarantine, source, arrangement.size)
+        compact = check_choice(BadRows, "bad_rows", bad_rows) is BadRows.COMPACT
+        if compact and over is not None:
+            raise ConfigError(
+                '`bad_rows="compact"` makes batches of any size, and over several devices all must have one; leave '
+                "one of `bad_rows` and `sharding` out"
+            )
         self._num_workers = num_workers
         worker_count(num_workers, reader.in_memory)  # raises for a wrong number
         self._prefetch = _prefetch_count(prefetch, reader.spec, batch_size)
         if check_choice(DataPlacement, "placement", placement) is DataPlacement.DEVICE:
             if over is not None:
                 raise ConfigError('`placement="device"` keeps all data on one device; leave `sharding` out')
+            if self._faults is not None:
+                raise ConfigError(
+                    '`placement="device"` reads all data at once, so it goes with `on_error="raise"`'
+                )
             self._feed = TableFeed(reader, self._crossing, plan, device=device)
         else:
             self._feed = HostFeed(
@@ -156,9 +193,13 @@ class DataLoader:
                 num_workers=self._num_workers,
                 prefetch=self._prefetch,
                 placement=over,
+                faults=self._faults,
+                compact=compact,
+                timeout=timeout,
             )
         self._position = _Position(0, 0)
         self._starts_at = self._position
+        self._stop: StopOnSignal | None = None
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -170,6 +211,11 @@ class DataLoader:
             f"DataLoader({self.plan.arrangement.size} records, batch_size={self.plan.batch_size}, "
             f"{len(self)} batches an epoch, num_workers={workers}, prefetch={self._prefetch})"
         )
+
+    @property
+    def bad_records(self) -> tuple[BadRecord, ...]:
+        """The records that were left out so far, in this process, each once; see `on_error`."""
+        return () if self._faults is None else self._faults.records
 
     @property
     def spec(self) -> Spec:
@@ -242,6 +288,42 @@ class DataLoader:
         self._position = _Position(epoch, step)
         self._starts_at = self._position
 
+    def close(self) -> None:
+        """Ends the processes that read, with `worker="process"`; else they end with the loader, or the program.
+
+        They start again when they are needed. Threads end with the iteration that they read for.
+        """
+        if self._processes is not None:
+            self._processes.close()
+
+    def stop_on(self, *signals: int, save: Callable[[dict[str, Any]], None] | None = None) -> StopOnSignal:
+        """Ends the iteration at the next batch boundary after a signal: at once, where a batch is being waited for.
+
+        Then `save(loader.state())` is called, the loop ends as at the end of an epoch, and `is_stopped` is True.
+        For machines that may be taken away:
+
+            with loader.stop_on(signal.SIGTERM, save=save_checkpoint):
+                for epoch in range(epochs):
+                    for batch in loader:
+                        ...
+                    if loader.is_stopped:
+                        break
+
+        Args:
+            signals: e.g. `signal.SIGTERM`.
+            save: a function of the loader's state; None leaves it to what comes after the loop.
+
+        Raises:
+            ConfigError: there is no signal, or this is not the main thread.
+        """
+        self._stop = StopOnSignal(self.state, save, signals)
+        return self._stop
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal has ended the iteration; see `stop_on`."""
+        return self._stop is not None and self._stop.is_requested
+
     def _next_epoch(self) -> _Position:
         position = _Position(self._starts_at.epoch, self._starts_at.step)
         self._position, self._starts_at = position, _Position(position.epoch + 1, 0)
@@ -252,9 +334,17 @@ class DataLoader:
         try:
             # Without a name for the batch: it would live on while the next one is made.
             for _ in range(position.step, len(self)):
-                yield self._handed_out(next(batches), position)
+                if self._stop is None:
+                    yield self._handed_out(next(batches), position)
+                else:
+                    try:
+                        yield self._handed_out(self._stop.next(batches), position)
+                    except StopIteration:
+                        break
         finally:
             batches.close()
+            if self._stop is not None and self._stop.is_requested:
+                self._stop.hand_over()
 
     def _handed_out(self, batch: Batch, position: _Position) -> Batch:
         position.step += 1
@@ -291,6 +381,12 @@ def create_data_loader(
     cache: str | CacheKind | None = None,
     cache_dir: str | Path | None = None,
     cache_bytes: int | None = None,
+    on_error: str | OnError = OnError.RAISE,
+    max_errors: float = 0.1,
+    quarantine: str | Path = "quarantine.jsonl",
+    bad_rows: str | BadRows = BadRows.MASK,
+    worker: str | WorkerKind = WorkerKind.THREAD,
+    timeout: float | None = None,
 ) -> DataLoader:
     """A loader over all records of a dataset, which can be iterated once per epoch.
 
@@ -333,6 +429,21 @@ def create_data_loader(
             `~/.cache/artifex`, on macOS `~/Library/Caches/artifex`).
         cache_bytes: bound of what is kept, all datasets on disk together; None for 4 GiB in memory and 16 GiB on
             disk. Of larger data a part is kept, and the rest read as without a cache.
+        on_error: what becomes of a record that cannot be read or decoded, or that a function fails on: "raise" its
+            error; or "skip": its row is masked, zeros and False in the batch's `valid`, so that all other rows are
+            what they would be, on every host and after a restart; or "quarantine", which also writes it down.
+        max_errors: with those two, how many bad samples are too many: a count (int), or a share of the samples
+            (float) that is reckoned over an epoch, or 1,000 samples of a larger one, at least. Each process of
+            several counts its own.
+        quarantine: the file for "quarantine", a line of JSON for each bad record; see `read_quarantine`,
+            `retry_quarantine` and `known_good`.
+        bad_rows: "mask" them, or "compact": the batch is shorter by them, without `valid`; not with `sharding`.
+        worker: "thread" or "process": who reads. Threads are cheaper, and enough for files, which are decoded while
+            other threads go on; processes are for functions in pure Python. They are spawned, so a script that uses
+            them needs its `if __name__ == "__main__":`, and the dataset must be picklable.
+        timeout: seconds that one record may take to read, > 0; then the stacks of all threads are written to the
+            standard error, and the error names the record (with `num_workers=0` the program is ended). None waits
+            for any time. Records are read one by one then, which costs some microseconds each.
 
     Raises:
         ConfigError: an argument is out of range, or there are no records.
@@ -359,6 +470,12 @@ def create_data_loader(
         cache=cache,
         cache_dir=cache_dir,
         cache_bytes=cache_bytes,
+        on_error=on_error,
+        max_errors=max_errors,
+        quarantine=quarantine,
+        bad_rows=bad_rows,
+        worker=worker,
+        timeout=timeout,
     )
 
 

@@ -15,6 +15,14 @@ from artifex.data.sources import BatchSource, Source
 from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Record, Spec
 
 
+class Records(Protocol):
+    """Writes records into arrays. Thread-safe."""
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        """As `Reader.read_into`."""
+        ...
+
+
 @runtime_checkable
 class Reader(Protocol):
     """What the loader needs of a dataset. Thread-safe, picklable, no JAX."""

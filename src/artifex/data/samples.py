@@ -27,6 +27,9 @@ Sample: TypeAlias = dict[str, Any]
 
 _LARGEST_COPY = 2**30
 
+# Records that are tried for the shape of a sample. Where none of them can be had it is not a matter of one record.
+_MOST_TRIED = 16
+
 
 class IteratedDatasetWarning(UserWarning):
     """A dataset without `__getitem__` was read into memory."""
@@ -65,7 +68,7 @@ class MappedReader:
     """Another reader, with a user's function on each sample.
 
     `function(sample)`, or `function(sample, rng)` with `random=True`, gets and gives a dict of arrays,
-    numbers and strings. What it makes of record 0 is the spec that all others must keep to.
+    numbers and strings. What it makes of the first record is the spec that all others must keep to.
     """
 
     in_memory = False
@@ -79,8 +82,7 @@ class MappedReader:
         if version is not None and not isinstance(version, str):
             raise ConfigTypeError(f"`version` must be a string or None, got {version!r}")
         self._reader, self._function, self._random, self._version = reader, function, random, version
-        first = self._sample(0, self._rows(np.zeros(1, np.int64), None), 0, np.random.default_rng(0))
-        self.spec: Spec = spec_of(first)
+        self.spec: Spec = _first_spec(self._sample_alone, len(reader))
 
     @property
     def is_random(self) -> bool:
@@ -115,6 +117,10 @@ class MappedReader:
                 f'change it with the function; or use `cache="memory"`'
             )
         return digest([self._version, stamp_of(self._reader)])
+
+    def _sample_alone(self, number: int) -> Sample:
+        rows = self._rows(np.array([number], np.int64), None)
+        return self._sample(number, rows, 0, np.random.default_rng(0))
 
     def _rows(self, indices: Indices, random: RecordRandom | None) -> Arrays:
         rows = slots(self._reader.spec, len(indices))
@@ -151,7 +157,7 @@ class ItemReader:
             raise ConfigError(
                 f"the dataset ({type(items).__name__}) is empty: a loader needs at least one record"
             )
-        self.spec: Spec = spec_of(self._sample(0))
+        self.spec: Spec = _first_spec(self._sample, len(items))
 
     def __len__(self) -> int:
         return len(self._items)
@@ -184,6 +190,18 @@ class ItemReader:
                 record=number,
             ) from error
         return sample
+
+
+def _first_spec(sample_of: Callable[[int], Mapping[str, Any]], count: int) -> Spec:
+    """The spec of the first record that can be had, of the first few: a bad one is told when it is read."""
+    first: RecordError | None = None
+    for number in range(min(count, _MOST_TRIED)):
+        try:
+            return spec_of(sample_of(number))
+        except RecordError as error:
+            first = first or error
+    assert first is not None
+    raise first
 
 
 def spec_of(sample: Mapping[str, Any]) -> Spec:

@@ -1,0 +1,355 @@
+"""Bad records: whether one ends the run, or is left out, counted and written down.
+
+A bad record keeps its row in the batch, masked: so a batch stays a function of the plan and the step, whatever
+else is bad, on every host and for any number of workers, and what a resumed run leaves out is what the first one
+would have left out.
+"""
+
+import hashlib
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.checks import check_choice
+from artifex.data.errors import ConfigError, ConfigTypeError, RecordError, TooManyBadRecordsError
+from artifex.data.fingerprint import Fingerprint, digest
+from artifex.data.randomness import RecordRandom
+from artifex.data.reader import Reader, Records, slots
+from artifex.data.samples import reader_of
+from artifex.data.types import Arrays, Indices
+from artifex.data.warn import warn
+
+# Shares of bad records mean nothing before so many were read (or an epoch, if that has fewer).
+_LEAST_SAMPLES = 1000
+_MOST_HASHED = 2**28
+_EXAMPLES = 5
+
+
+class OnError(StrEnum):
+    """What becomes of a record that cannot be had."""
+
+    RAISE = "raise"
+    """Its error ends the iteration."""
+    SKIP = "skip"
+    """Its row is masked."""
+    QUARANTINE = "quarantine"
+    """Its row is masked, and it is written down in a file."""
+
+
+class BadRows(StrEnum):
+    """What becomes of the rows of bad records."""
+
+    MASK = "mask"
+    """They are zero, and False in `valid`."""
+    COMPACT = "compact"
+    """They are taken out: the batch is shorter."""
+
+
+class BadRecordWarning(UserWarning):
+    """The first record of a loader that was left out."""
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A record that could not be had.
+
+    Attributes:
+        source: a digest of the fingerprint of the data that it belongs to.
+        record: its number.
+        path: its file, where it has one.
+        offset: where in the file it begins, in bytes, where that is known.
+        error: the kind of error, e.g. "DecodeError".
+        reason: what the error says.
+        digest: SHA-256 of the file, as hexadecimal digits; None without one, or if it could not be read.
+    """
+
+    source: str
+    record: int
+    path: str | None
+    offset: int | None
+    error: str
+    reason: str
+    digest: str | None
+
+    def __str__(self) -> str:
+        where = f"record {self.record}" + ("" if self.path is None else f": {self.path}")
+        return f"{where}: {self.error}: {self.reason}"
+
+
+class Faults:
+    """What happens to bad records, and which there were.
+
+    Args:
+        max_errors: how many bad samples may come: a count, or a share (a float below 1) of all samples.
+        source: a digest of the data's fingerprint.
+        epoch_size: samples in an epoch.
+        quarantine: the file that bad records are written down in; None for "skip".
+    """
+
+    def __init__(
+        self, max_errors: int | float, source: str, epoch_size: int, quarantine: str | Path | None
+    ) -> None:
+        self._max, self._source, self._epoch_size = max_errors, source, epoch_size
+        self._file = None if quarantine is None else QuarantineFile(quarantine)
+        self._samples = self._errors = 0
+        self._records: dict[int, BadRecord] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def records(self) -> tuple[BadRecord, ...]:
+        """Each bad record once, in the order in which they came."""
+        return tuple(self._records.values())
+
+    def count(self, samples: int, errors: list[RecordError]) -> None:
+        """Takes note of a batch.
+
+        Raises:
+            TooManyBadRecordsError: these are more than there may be.
+        """
+        with self._lock:
+            self._samples += samples
+            self._errors += len(errors)
+            for error in errors:
+                self._note(error)
+            if errors and self._is_too_much():
+                raise TooManyBadRecordsError(self._summary())
+
+    def _note(self, error: RecordError) -> None:
+        assert error.record is not None
+        if error.record in self._records:
+            return
+        bad = bad_record(error, self._source)
+        if not self._records:
+            done = "left out" if self._file is None else f"left out and written down in {self._file.path}"
+            warn(f"{bad}; {done}, as further ones will be: see `loader.bad_records`", BadRecordWarning)
+        self._records[error.record] = bad
+        if self._file is not None:
+            self._file.add(bad)
+
+    def _is_too_much(self) -> bool:
+        if isinstance(self._max, int):
+            return self._errors > self._max
+        # All that are read of a small set, or an epoch of it, may turn out well yet.
+        return self._errors > self._max * max(self._samples, min(_LEAST_SAMPLES, self._epoch_size))
+
+    def _summary(self) -> str:
+        kinds = Counter(bad.error for bad in self._records.values())
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        examples = "\n".join(f"  {bad}" for bad in list(self._records.values())[:_EXAMPLES])
+        more = len(self._records) - _EXAMPLES
+        rest = f"\n  and {more} more" if more > 0 else ""
+        return (
+            f"{self._errors} of {self._samples} samples are bad, more than `max_errors` {self._max} allows "
+            f"({len(self._records)} records: {counts}):\n{examples}{rest}\nMend the data, leave these records out "
+            f"with `keep`, or allow more"
+        )
+
+
+def read_what_is_good(
+    reader: Records, numbers: Indices, out: Arrays, random: RecordRandom | None
+) -> list[tuple[int, RecordError]]:
+    """Reads records into their rows of `out`; of those that cannot be had the row is zero.
+
+    Returns:
+        (row, error) of the bad ones, in order.
+    """
+    try:
+        reader.read_into(numbers, out, random)
+    except RecordError:
+        pass  # which rows are good is not known: each is read by itself
+    else:
+        return []
+    bad: list[tuple[int, RecordError]] = []
+    for row in range(len(numbers)):
+        one = slice(row, row + 1)
+        try:
+            own = None if random is None else random.rows(row, row + 1)
+            reader.read_into(numbers[one], {name: array[one] for name, array in out.items()}, own)
+        except RecordError as error:
+            bad.append((row, error.at(record=int(numbers[row]))))
+            for array in out.values():
+                array[row] = "" if array.dtype == object else 0
+    return bad
+
+
+def make_faults(
+    on_error: str | OnError,
+    max_errors: float,
+    quarantine: str | Path,
+    source: str,
+    epoch_size: int,
+) -> Faults | None:
+    """What a loader needs for these settings; None where errors are raised.
+
+    Raises:
+        ConfigError: a setting is out of range, or the file cannot be written.
+    """
+    on_error = check_choice(OnError, "on_error", on_error)
+    if isinstance(max_errors, bool) or not isinstance(max_errors, (int, float)):
+        raise ConfigTypeError(f"`max_errors` must be a count or a share, got {max_errors!r}")
+    if not (max_errors >= 0 and (isinstance(max_errors, int) or max_errors < 1)):
+        raise ConfigError(
+            f"`max_errors` must be a count (an int, 0 or more) or a share of the samples (a float from 0 to "
+            f"below 1), got {max_errors!r}"
+        )
+    if on_error is OnError.RAISE:
+        return None
+    return Faults(max_errors, source, epoch_size, quarantine if on_error is OnError.QUARANTINE else None)
+
+
+def bad_record(error: RecordError, source: str) -> BadRecord:
+    """What is written down of an error."""
+    assert error.record is not None
+    return BadRecord(
+        source,
+        error.record,
+        error.path,
+        error.offset,
+        type(error).__name__,
+        error.reason,
+        None if error.path is None else _digest_of(error.path),
+    )
+
+
+class QuarantineFile:
+    """A file with a line of JSON for each bad record, written at once, each record once.
+
+    Several processes may write to one file: a line is one system call, at the end.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.add_line("")  # a file that cannot be written is told now
+        self._known = {(bad.source, bad.record) for bad in read_quarantine(path)}
+
+    def add(self, bad: BadRecord) -> None:
+        if (bad.source, bad.record) not in self._known:
+            self._known.add((bad.source, bad.record))
+            self.add_line(_line(bad))
+
+    def add_line(self, line: str) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(file, line.encode())
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise ConfigError(
+                f"`quarantine` {str(self.path)!r} cannot be written: {error.strerror}; name another file"
+            ) from error
+
+
+def read_quarantine(path: str | Path) -> list[BadRecord]:
+    """The bad records that a file names, each once, in its order.
+
+    Raises:
+        ConfigError: there is no such file, or a line is none of a quarantine's.
+    """
+    try:
+        text = Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"`path` {str(path)!r} is no quarantine that can be read: {error}") from error
+    found: dict[tuple[str, int], BadRecord] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            bad = BadRecord(**json.loads(line))
+            if set(json.loads(line)) != {field.name for field in fields(BadRecord)}:
+                raise ValueError("fields are missing")
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"line {number} of `path` {str(path)!r} is no bad record: {error}") from error
+        found.setdefault((bad.source, bad.record), bad)
+    return list(found.values())
+
+
+def retry_quarantine(path: str | Path, dataset: Any) -> tuple[list[BadRecord], list[BadRecord]]:
+    """Reads the bad records of a dataset again, and leaves in the file those that are still bad.
+
+    Args:
+        path: the file.
+        dataset: the one that they came from; records of others stay in the file.
+
+    Returns:
+        (those that are good now, those that are still bad).
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    reader = reader_of(dataset)
+    source = source_digest(reader)
+    good: list[BadRecord] = []
+    bad: list[BadRecord] = []
+    kept: list[BadRecord] = []
+    for old in read_quarantine(path):
+        if old.source != source:
+            kept.append(old)
+            continue
+        failed = read_what_is_good(reader, np.array([old.record]), slots(reader.spec, 1), None)
+        if failed:
+            bad.append(bad_record(failed[0][1], source))
+            kept.append(bad[-1])
+        else:
+            good.append(old)
+    temporary = Path(f"{path}.{os.getpid()}")
+    temporary.write_text("".join(map(_line, kept)))
+    temporary.replace(path)
+    return good, bad
+
+
+def known_good(path: str | Path, dataset: Any) -> npt.NDArray[np.bool_]:
+    """A filter for a loader's `keep`: False for the records of a dataset that a quarantine names.
+
+    Without them there are no masked rows. It is another plan, which no saved state of the old one fits.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    reader = reader_of(dataset)
+    source = source_digest(reader)
+    keep = np.ones(len(reader), bool)
+    keep[[bad.record for bad in read_quarantine(path) if bad.source == source]] = False
+    return keep
+
+
+def source_digest(reader: Reader) -> str:
+    """What tells the records of one dataset from another's: the same wherever it lies, and when files were mended."""
+    return digest([json.dumps(_without_content(reader.fingerprint()), sort_keys=True, default=str)])
+
+
+def _without_content(fingerprint: Fingerprint) -> Fingerprint:
+    """A fingerprint without sizes of files, and without what becomes of them."""
+    if "files" in fingerprint:
+        return {name: fingerprint.get(name) for name in ("kind", "files")}
+    return {k: _without_content(v) if isinstance(v, dict) else v for k, v in fingerprint.items()}
+
+
+def _line(bad: BadRecord) -> str:
+    return json.dumps(asdict(bad)) + "\n"
+
+
+def _digest_of(path: str) -> str | None:
+    hashed = hashlib.sha256()
+    try:
+        for chunk in _chunks(path):
+            hashed.update(chunk)
+    except OSError:
+        return None
+    return hashed.hexdigest()
+
+
+def _chunks(path: str) -> Iterator[bytes]:
+    if not os.path.isfile(path) or os.path.getsize(path) > _MOST_HASHED:
+        raise OSError("not to be read")
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            yield chunk

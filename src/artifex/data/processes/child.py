@@ -1,0 +1,74 @@
+"""What runs in a process that reads: it gets record numbers, and writes samples to shared memory."""
+
+import faulthandler
+import pickle
+import signal
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.errors import TransformError
+from artifex.data.processes.shared import SharedRows
+from artifex.data.randomness import RecordRandom
+from artifex.data.reader import Reader
+from artifex.data.types import Arrays, Indices
+
+
+class Request(NamedTuple):
+    """Records to be read into the first rows of the shared memory."""
+
+    numbers: Indices
+    random: RecordRandom | None
+
+
+class Answer(NamedTuple):
+    """How it went: the strings by field, or the error of the first bad record."""
+
+    texts: dict[str, list[str]]
+    error: BaseException | None = None
+
+
+def main(connection: Connection, pickled: bytes, name: str, num_rows: int) -> None:
+    """Reads what is asked for, until there is nobody to ask."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program, which ends this process
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+    reader: Reader = pickle.loads(pickled)  # noqa: S301  (it comes from the program that started this process)
+    rows = SharedRows(reader.spec, num_rows, name)
+    texts = [field for field, one in reader.spec.items() if one.is_text]
+    try:
+        while (request := connection.recv()) is not None:
+            connection.send(_answer(reader, rows, texts, request))
+    except (EOFError, OSError):  # the program is gone
+        pass
+    finally:
+        rows.close(remove=False)
+
+
+def _answer(reader: Reader, rows: SharedRows, texts: list[str], request: Request) -> Answer:
+    strings: dict[str, npt.NDArray[Any]] = {name: np.full(len(request.numbers), "", object) for name in texts}
+    out: Arrays = {**rows.arrays, **strings}
+    for row in range(len(request.numbers)):
+        rows.progress[0] = row
+        rows.progress[1] += 1
+        random = None if request.random is None else request.random.rows(row, row + 1)
+        one = {name: array[row : row + 1] for name, array in out.items()}
+        try:
+            reader.read_into(request.numbers[row : row + 1], one, random)
+        except BaseException as error:
+            return Answer({}, _sendable(error, int(request.numbers[row])))
+    return Answer({name: array.tolist() for name, array in strings.items()})
+
+
+def _sendable(error: BaseException, record: int) -> BaseException:
+    """The error with the lines that it came from, or one that says the same, if it cannot cross."""
+    lines = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  (what was just made here)
+    except Exception:
+        return TransformError(f"{type(error).__name__}: {error} (in a process that reads)", record=record)
+    error.add_note(f"in a process that reads:\n{lines}")
+    return error

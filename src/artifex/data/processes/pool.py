@@ -1,0 +1,281 @@
+"""A reader whose records are read by other processes, which may die."""
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from queue import SimpleQueue
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.buckets import refuse_buckets
+from artifex.data.errors import ConfigError, StalledError, WorkerDiedError
+from artifex.data.fingerprint import Fingerprint, stamp_of
+from artifex.data.processes.child import Answer, Request, main
+from artifex.data.processes.shared import SharedRows, rows_that_fit
+from artifex.data.randomness import RecordRandom
+from artifex.data.reader import Reader, unchanged
+from artifex.data.types import Arrays, Indices, Spec
+
+# What one process is given at a time takes no more than this.
+_SHARED_BYTES = 2**25
+_MOST_ROWS = 256
+
+# A record that has been the end of so many processes is a bad one.
+_MOST_DEATHS = 3
+
+# How long `close` waits for a process before it kills it, in seconds.
+_PATIENCE = 1.0
+
+# How often one looks after a process that has a time limit, in seconds.
+_LOOK = 0.2
+
+# Libraries with threads of their own, beside as many processes as there are cores, would only wait for each other.
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "RAYON_NUM_THREADS",
+    ),
+    "1",
+)
+# Should a module of the user's import JAX: the accelerator belongs to the program.
+_CHILD_VARIABLES = {**_ONE_THREAD, "JAX_PLATFORMS": "cpu", "TOKENIZERS_PARALLELISM": "false"}
+_starting = threading.Lock()
+
+
+class ProcessReader:
+    """Another reader's records, bit by bit, read by `count` processes, which start when they are needed.
+
+    `read_into` is for as many threads as there are processes: each waits for one. A process that dies is started
+    again, and what it was at is read again; a record at which three have died is a `WorkerDiedError`.
+
+    Args:
+        reader: picklable.
+        count: processes, 1 or more.
+        timeout: seconds that one record may take; None for any time.
+
+    Raises:
+        ConfigError: the reader cannot be pickled.
+    """
+
+    in_memory = False
+
+    def __init__(self, reader: Reader, count: int, *, timeout: float | None = None) -> None:
+        refuse_buckets(reader, '`worker="process"`')
+        self._reader, self.spec = reader, reader.spec
+        pickled = _pickled(reader)
+        num_rows = min(_MOST_ROWS, rows_that_fit(self.spec, _SHARED_BYTES))
+        self._children = [_Child(pickled, self.spec, num_rows, timeout) for _ in range(count)]
+        self._idle: SimpleQueue[_Child] = SimpleQueue()
+        for child in self._children:
+            self._idle.put(child)
+        self._deaths: Counter[int] = Counter()
+        self._stop = weakref.finalize(self, _close_all, self._children)
+
+    @property
+    def is_random(self) -> bool:
+        return self._reader.is_random
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        child = self._idle.get()
+        try:
+            for start in range(0, len(indices), child.num_rows):
+                part = slice(start, start + child.num_rows)
+                own = None if random is None else random.rows(part.start, part.stop)
+                rows = {name: array[part] for name, array in out.items()}
+                self._read(child, Request(indices[part], own), rows)
+        finally:
+            self._idle.put(child)
+
+    def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        return unchanged(self._reader, indices)
+
+    def fingerprint(self) -> Fingerprint:
+        return self._reader.fingerprint()
+
+    def stamp(self) -> str:
+        return stamp_of(self._reader)
+
+    def close(self) -> None:
+        """Ends the processes. They start again if they are needed again."""
+        _close_all(self._children)
+
+    def _read(self, child: "_Child", request: Request, out: Arrays) -> None:
+        for number in request.numbers:
+            if self._deaths[int(number)] >= _MOST_DEATHS:
+                raise _died(int(number))
+        while True:
+            try:
+                return child.read(request, out)
+            except _DiedError as error:
+                record = int(request.numbers[error.row])
+                self._deaths[record] += 1
+                if self._deaths[record] >= _MOST_DEATHS:
+                    raise _died(record) from None
+
+
+class _DiedError(Exception):
+    """A process died while it read a row."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__(row)
+        self.row = row
+
+
+class _Child:
+    """One process, and the memory that is shared with it; for one thread at a time."""
+
+    def __init__(self, pickled: bytes, spec: Spec, num_rows: int, timeout: float | None) -> None:
+        self._pickled, self._spec, self.num_rows, self._timeout = pickled, spec, num_rows, timeout
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+        self._rows: SharedRows | None = None
+
+    def read(self, request: Request, out: Arrays) -> None:
+        connection, process, rows = self._running()
+        rows.progress[:] = 0
+        try:
+            connection.send(request)
+            answer = self._wait(connection, process, rows, request)
+        except StalledError:  # which is an OSError too
+            raise
+        except (EOFError, OSError):  # the pipe broke: the process is gone
+            row = int(rows.progress[0])
+            has_begun = bool(rows.progress[1])
+            self.close()
+            if not has_begun:  # it died before: nobody's fault
+                return self.read(request, out)
+            raise _DiedError(row) from None
+        if answer.error is not None:
+            raise answer.error
+        for name, array in out.items():
+            array[...] = answer.texts[name] if name in answer.texts else rows.arrays[name][: len(array)]
+
+    def close(self) -> None:
+        process, connection, rows = self._process, self._connection, self._rows
+        self._process = self._connection = self._rows = None
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.send(None)
+            connection.close()
+        if process is not None:
+            process.join(_PATIENCE)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            process.close()
+        if rows is not None:
+            rows.close(remove=True)
+
+    def _running(self) -> tuple[Connection, SpawnProcess, SharedRows]:
+        if self._process is None or self._connection is None or self._rows is None:
+            self._rows = SharedRows(self._spec, self.num_rows)
+            context = multiprocessing.get_context("spawn")
+            self._connection, other = cast("tuple[Connection, Connection]", context.Pipe())
+            arguments = (other, self._pickled, self._rows.name, self.num_rows)
+            self._process = context.Process(target=main, args=arguments, name="artifex-reader", daemon=True)
+            _start(self._process, needs_main=b"__main__" in self._pickled)
+            other.close()
+        return self._connection, self._process, self._rows
+
+    def _wait(
+        self, connection: Connection, process: SpawnProcess, rows: SharedRows, request: Request
+    ) -> Answer:
+        begun, since = 0, time.monotonic()
+        while not wait([connection, process.sentinel], _LOOK if self._timeout is not None else None):
+            if rows.progress[1] != begun or begun == 0:
+                begun, since = int(rows.progress[1]), time.monotonic()
+            elif self._timeout is not None and time.monotonic() - since > self._timeout:
+                message = (
+                    f"record {request.numbers[rows.progress[0]]} has been read for more than `timeout` "
+                    f"{self._timeout:g} s by process {process.pid}, which is ended; what it was at stands above. "
+                    f"Allow more time, or leave the record out with `keep`"
+                )
+                self._tell_where(process)
+                raise StalledError(message)
+        if connection.poll():
+            return cast("Answer", connection.recv())
+        raise EOFError
+
+    def _tell_where(self, process: SpawnProcess) -> None:
+        """Has the process write its stack to the standard error, and ends it."""
+        if hasattr(signal, "SIGUSR1") and process.pid is not None:
+            os.kill(process.pid, signal.SIGUSR1)
+            time.sleep(_LOOK)
+        process.kill()
+        self.close()
+
+
+def _start(process: SpawnProcess, *, needs_main: bool) -> None:
+    """Starts a process with variables of its own; the program's script is imported there only if it is needed.
+
+    A script that trains imports JAX, which costs each process a second and 100 MB.
+    """
+    with _starting, _variables(_CHILD_VARIABLES), nullcontext() if needs_main else _no_script():
+        process.start()
+
+
+@contextmanager
+def _variables(values: dict[str, str]) -> Generator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _no_script() -> Generator[None]:
+    """Hides where the program's script lies: `multiprocessing` imports it in every process that it spawns."""
+    script = sys.modules["__main__"]
+    hidden = {name: script.__dict__.pop(name) for name in ("__file__", "__spec__") if name in script.__dict__}
+    script.__spec__ = None
+    try:
+        yield
+    finally:
+        script.__dict__.update(hidden)
+
+
+def _pickled(reader: Reader) -> bytes:
+    try:
+        return pickle.dumps(reader)
+    except Exception as error:
+        raise ConfigError(
+            f'`worker="process"` sends the dataset to other processes, and it cannot be pickled: {error}; functions '
+            f"must stand at the top of a module (no lambdas), or use threads"
+        ) from error
+
+
+def _close_all(children: list[_Child]) -> None:
+    for child in children:
+        child.close()
+
+
+def _died(record: int) -> WorkerDiedError:
+    return WorkerDiedError(
+        f"{_MOST_DEATHS} processes died while they read it (of a crash in a library, or for want of memory)",
+        record=record,
+    )

@@ -1,0 +1,200 @@
+"""Processes that read: the same stream as by threads, whoever dies, and nothing left behind."""
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from artifex.data import BadRecordWarning, create_data_loader
+from artifex.data.errors import ConfigError, StalledError, TransformError, WorkerDiedError
+from artifex.data.processes.shared import SharedRows, remove_leftovers
+from artifex.data.types import TEXT, ArraySpec
+from process_items import Items, Stamped, Where
+
+SHARED = Path("/dev/shm")
+
+
+def blocks():
+    return sorted(path.name for path in SHARED.glob("artifex-*"))
+
+
+def stream(dataset, **settings):
+    loader = create_data_loader(dataset, 8, seed=3, **settings)
+    return [
+        (np.asarray(batch["index"]).tolist(), np.asarray(batch["x"]).tolist(), batch["name"])
+        for batch in loader
+    ]
+
+
+@pytest.fixture(scope="module")
+def by_threads():
+    return stream(Items(60), num_workers=0)
+
+
+def test_the_stream_is_that_of_threads(by_threads):
+    assert stream(Items(60), num_workers=2, worker="process") == by_threads
+
+
+def test_a_process_that_dies_is_started_again(by_threads, tmp_path):
+    dataset = Items(60, deadly_once=(41, str(tmp_path / "died")))
+    assert stream(dataset, num_workers=2, worker="process") == by_threads
+    assert (tmp_path / "died").exists()
+
+
+def test_a_process_that_is_killed_from_outside_is_started_again(by_threads):
+    loader = create_data_loader(Items(60), 8, seed=3, num_workers=2, worker="process", prefetch=1)
+    got = []
+    for batch in loader:
+        got.append((np.asarray(batch["index"]).tolist(), np.asarray(batch["x"]).tolist(), batch["name"]))
+        for child in multiprocessing.active_children():
+            if len(got) % 2:
+                child.kill()
+    assert got == by_threads
+
+
+def test_a_record_that_is_the_end_of_three_processes_is_bad():
+    dataset = Items(60, deadly=41)
+    with pytest.raises(WorkerDiedError, match="record 41: 3 processes died"):
+        stream(dataset, num_workers=2, worker="process")
+    loader = create_data_loader(dataset, 8, num_workers=2, worker="process", on_error="skip")
+    with pytest.warns(BadRecordWarning, match="record 41"):
+        masked = [np.asarray(batch["index"])[~np.asarray(batch["valid"])] for batch in loader]
+    assert np.concatenate(masked).tolist() == [41]
+
+
+def test_errors_come_home():
+    with pytest.raises(TransformError, match=r"record 7: Items\[7\] failed: ValueError: broken") as caught:
+        stream(Items(60, bad={7}), num_workers=2, worker="process")
+    assert any("in a process that reads" in note for note in caught.value.__notes__)
+
+
+def test_a_process_that_hangs_is_told_with_its_record_and_its_stack(capfd):
+    with pytest.raises(StalledError, match="record 41 has been read for more than `timeout` 0.5 s"):
+        stream(Items(60, hangs=41), num_workers=2, worker="process", timeout=0.5)
+    assert "in _happen" in capfd.readouterr().err
+
+
+def test_processes_are_others_without_jax_and_with_one_thread_each():
+    loader = create_data_loader(Where(32), 8, num_workers=2, worker="process")
+    batches = list(loader)
+    assert os.getpid() not in np.concatenate([batch["pid"] for batch in batches])
+    assert not any(np.any(batch["has_jax"]) for batch in batches)
+    assert all(np.all(np.asarray(batch["threads"]) == 1) for batch in batches)
+    assert "OMP_NUM_THREADS" not in os.environ or os.environ["OMP_NUM_THREADS"] != "1"
+
+
+def test_processes_stay_for_the_next_epoch_and_end_with_the_loader():
+    gc.collect()
+    before, children = set(blocks()), set(multiprocessing.active_children())
+    loader = create_data_loader(Where(32), 8, num_workers=2, worker="process")
+    for _ in range(2):
+        pids = [{int(p) for batch in loader for p in np.asarray(batch["pid"])} for _ in range(3)]
+        assert len(set.union(*pids)) <= 2
+        assert len(set(blocks()) - before) == len(set(multiprocessing.active_children()) - children) == 2
+        loader.close()  # and again: it starts new ones
+        assert set(multiprocessing.active_children()) <= children and set(blocks()) <= before
+    list(loader)
+    del loader
+    gc.collect()
+    assert set(multiprocessing.active_children()) <= children and set(blocks()) <= before
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.slow)])
+def test_nothing_is_left_after_starts_and_stops(times):
+    gc.collect()
+    before, children = set(blocks()), set(multiprocessing.active_children())
+    for _ in range(times):
+        batches = iter(create_data_loader(Items(60), 8, num_workers=2, worker="process"))
+        next(batches)
+        batches.close()
+        del batches
+    gc.collect()
+    assert set(multiprocessing.active_children()) <= children and set(blocks()) <= before
+
+
+def test_a_program_that_is_killed_leaves_nothing(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys, time
+            from artifex.data import create_data_loader
+            from process_items import Items
+
+            if __name__ == "__main__":
+                batches = iter(create_data_loader(Items(60), 8, num_workers=2, worker="process"))
+                next(batches)
+                print("begun", flush=True)
+                time.sleep(100)
+            """
+        )
+    )
+    program = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None and program.stdout.readline() == "begun\n"
+    ours = [name for name in blocks() if name.split("-")[1] == str(program.pid)]
+    assert ours
+    program.kill()
+    program.wait()
+    program.stdout.close()
+    deadline = time.monotonic() + 10
+    while set(ours) & set(blocks()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        remove_leftovers()  # as the next start of such a loader does
+    assert not set(ours) & set(blocks())
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="only Linux shows shared memory as files")
+def test_leftovers_are_removed_and_nothing_else():
+    rows = SharedRows({"x": ArraySpec((2,), np.dtype(np.int32)), "s": TEXT}, 3)
+    dead, others = SHARED / "artifex-4194999-1-0", SHARED / "artifex-notes"
+    dead.touch()
+    others.touch()
+    try:
+        assert remove_leftovers() == [dead.name]
+        assert (SHARED / rows.name).exists() and others.exists()
+    finally:
+        others.unlink()
+        rows.close(remove=True)
+    assert not (SHARED / rows.name).exists()
+
+
+def test_both_sides_see_the_same_memory():
+    spec = {"x": ArraySpec((2,), np.dtype(np.int32)), "y": ArraySpec((), np.dtype(np.float64)), "s": TEXT}
+    one = SharedRows(spec, 3)
+    other = SharedRows(spec, 3, one.name)
+    other.arrays["x"][1] = 5
+    other.arrays["y"][2] = 0.5
+    assert one.arrays["x"].tolist() == [[0, 0], [5, 5], [0, 0]] and one.arrays["y"].tolist() == [0, 0, 0.5]
+    other.close(remove=False)
+    one.close(remove=True)
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_a_cache_is_the_program_s_and_spares_the_processes(cache, tmp_path, by_threads):
+    where = {"cache_dir": tmp_path} if cache == "disk" else {}
+    loader = create_data_loader(Stamped(60), 8, seed=3, num_workers=2, worker="process", cache=cache, **where)
+    list(loader)
+    loader.close()
+    children = set(multiprocessing.active_children())
+    assert len(list(loader)) == 8
+    assert set(multiprocessing.active_children()) <= children
+
+
+def test_what_processes_ask_for():
+    with pytest.raises(ConfigError, match=r'`worker="process"`.*cannot be pickled.*top of a module'):
+        create_data_loader(_Unpicklable(), 4, num_workers=2, worker="process")
+    with pytest.raises(ConfigError, match="`num_workers` 1 or more"):
+        create_data_loader(Items(8), 4, num_workers=0, worker="process")
+
+
+class _Unpicklable(Items):
+    def __init__(self):
+        super().__init__(8)
+        self.function = lambda: None

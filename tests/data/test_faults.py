@@ -1,0 +1,247 @@
+"""Bad records: masked in place, counted, written down, and the same ones for everybody."""
+
+import hashlib
+import json
+import os
+import warnings
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from artifex.data import (
+    BadRecordWarning,
+    create_data_loader,
+    known_good,
+    read_quarantine,
+    retry_quarantine,
+)
+from artifex.data.errors import (
+    ConfigError,
+    ConfigTypeError,
+    StateError,
+    TooManyBadRecordsError,
+    TransformError,
+)
+from artifex.generative_models.modalities.image.datasets import ImageFolderDataset
+from process_items import Items
+
+BAD = {3, 17, 18, 40, 59}
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BadRecordWarning)
+        yield
+
+
+def stream(loader):
+    return [
+        {n: v if isinstance(v, list) else np.asarray(v).tolist() for n, v in batch.items()}
+        for batch in loader
+    ]
+
+
+def loader_of(dataset=None, **settings):
+    settings = {"seed": 5, "on_error": "skip", **settings}
+    return create_data_loader(Items(60, bad=BAD) if dataset is None else dataset, 8, **settings)
+
+
+def test_bad_rows_are_masked_in_place_and_all_others_are_what_they_would_be():
+    whole = stream(create_data_loader(Items(60), 8, seed=5))
+    found = stream(loader_of(num_workers=0))
+    for batch, clean in zip(found, whole, strict=True):
+        assert batch["index"] == clean["index"]
+        assert [number not in BAD for number in batch["index"]] == batch["valid"]
+        for row, valid in enumerate(batch["valid"]):
+            assert batch["x"][row] == (clean["x"][row] if valid else [0, 0, 0])
+            assert batch["name"][row] == (clean["name"][row] if valid else "")
+    assert sum(sum(batch["valid"]) for batch in found) == 60 - len(BAD)
+
+
+@pytest.mark.parametrize(("worker", "num_workers"), [("thread", 1), ("thread", 4), ("process", 2)])
+def test_any_number_of_workers_leaves_out_the_same(worker, num_workers):
+    expected = stream(loader_of(num_workers=0))
+    loader = loader_of(num_workers=num_workers, worker=worker)
+    assert stream(loader) == expected
+    assert {bad.record for bad in loader.bad_records} == BAD
+
+
+def test_a_resumed_run_leaves_out_the_same():
+    run = loader_of()
+    batches = iter(run)
+    [next(batches) for _ in range(3)]
+    rest = stream(batches)
+    again = loader_of(num_workers=2)
+    again.restore({**run.state(), "epoch": 0, "step": 3})
+    assert stream(again) == rest
+
+
+def test_over_a_mesh_the_mask_is_global():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("data",))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    sharded, alone = (loader_of(drop_last=True, **s) for s in ({"sharding": sharding}, {}))
+    for one, other in zip(sharded, alone, strict=True):
+        assert one["valid"].sharding == sharding
+        np.testing.assert_array_equal(one["valid"], other["valid"])
+
+
+def test_a_filled_up_batch_is_masked_twice():
+    *_, end = loader_of(last="pad", shuffle=False)
+    assert end["valid"].tolist() == [True, True, True, False, False, False, False, False]
+
+
+def test_compact_batches_have_good_rows_alone():
+    masked, compact = stream(loader_of()), stream(loader_of(bad_rows="compact", num_workers=2))
+    for one, other in zip(masked, compact, strict=True):
+        assert "valid" not in other
+        for name in ("index", "x", "name"):
+            assert other[name] == [v for v, ok in zip(one[name], one["valid"], strict=True) if ok]
+
+
+def test_a_batch_of_bad_records_alone_is_empty():
+    loader = loader_of(Items(16, bad=set(range(8))), shuffle=False, bad_rows="compact", max_errors=8)
+    assert [batch["x"].shape for batch in loader] == [(0, 3), (8, 3)]
+
+
+def test_compact_batches_compile_nothing_anew():
+    traces = []
+
+    def step(key, sample):
+        traces.append(1)
+        return sample
+
+    list(loader_of(bad_rows="compact", transform=step))
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("num_workers", [0, 3])
+def test_too_many_end_the_run_with_a_summary(num_workers):
+    with pytest.raises(TooManyBadRecordsError) as caught:
+        stream(loader_of(max_errors=3, num_workers=num_workers))
+    message = str(caught.value)
+    assert "more than `max_errors` 3 allows" in message and "TransformError" in message
+    assert message.count("broken") >= 4 and "`keep`" in message
+
+
+def test_a_share_is_reckoned_over_an_epoch_of_a_small_set():
+    early = Items(60, bad={0, 1, 2, 3, 4})
+    assert len(stream(loader_of(early, shuffle=False, max_errors=5 / 60))) == 8
+    with pytest.raises(TooManyBadRecordsError):
+        stream(loader_of(early, shuffle=False, max_errors=4 / 60))
+
+
+def test_the_first_one_is_told():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        stream(loader_of())
+    (warning,) = [w for w in caught if w.category is BadRecordWarning]
+    assert "left out" in str(warning.message) and "loader.bad_records" in str(warning.message)
+
+
+def test_raise_is_the_default_and_tells_the_earliest():
+    with pytest.raises(TransformError, match=r"record 3: Items\[3\] failed"):
+        stream(create_data_loader(Items(60, bad=BAD), 60, shuffle=False, num_workers=3))
+
+
+# -- the file
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Twelve files: one of zero bytes, one cut short, one that is no picture."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(12):
+        Image.new("RGB", (20, 20), (i * 20, 0, 0)).save(folder / f"{i:02}.jpg")
+    (folder / "02.jpg").write_bytes(b"")
+    (folder / "05.jpg").write_bytes((folder / "05.jpg").read_bytes()[:-50])
+    (folder / "09.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def folder(path):
+    from flax import nnx
+
+    from artifex.generative_models.modalities import ImageModalityConfig
+
+    return ImageFolderDataset(path, config=ImageModalityConfig(height=8, width=8), rngs=nnx.Rngs(0))
+
+
+def quarantined(dataset, file, **settings):
+    settings = {"max_errors": 100, "seed": 1, **settings}
+    return create_data_loader(dataset, 4, on_error="quarantine", quarantine=file, **settings)
+
+
+def test_bad_files_are_written_down_once(pictures, tmp_path):
+    file = tmp_path / "run" / "bad.jsonl"
+    for _ in range(2):  # another run adds nothing
+        loader = quarantined(folder(pictures), file)
+        for _ in range(2):
+            assert sum(int(batch["valid"].sum()) for batch in loader) == 9
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert sorted(line["record"] for line in lines) == [2, 5, 9]
+    for line in lines:
+        assert line["path"] == str(pictures / f"{line['record']:02}.jpg") and line["error"] == "DecodeError"
+        content = (pictures / f"{line['record']:02}.jpg").read_bytes()
+        assert line["digest"] == hashlib.sha256(content).hexdigest()
+    assert sorted(bad.record for bad in read_quarantine(file)) == [2, 5, 9]
+
+
+def test_files_that_were_mended_leave_the_quarantine(pictures, tmp_path):
+    file = tmp_path / "bad.jsonl"
+    list(quarantined(folder(pictures), file))
+    list(quarantined(Items(30, bad={7}), file))
+    Image.new("RGB", (20, 20)).save(pictures / "05.jpg")
+    good, bad = retry_quarantine(file, folder(pictures))
+    assert [one.record for one in good] == [5] and sorted(one.record for one in bad) == [2, 9]
+    assert sorted(one.record for one in read_quarantine(file)) == [2, 7, 9]
+
+
+def test_known_bad_records_are_left_out_of_the_plan(pictures, tmp_path):
+    file = tmp_path / "bad.jsonl"
+    dataset = folder(pictures)
+    loader = quarantined(dataset, file)
+    list(loader)
+    keep = known_good(file, dataset)
+    assert np.flatnonzero(~keep).tolist() == [2, 5, 9]
+    clean = create_data_loader(dataset, 4, keep=keep, seed=1)
+    assert [len(batch["index"]) for batch in clean] == [4, 4, 1]
+    with pytest.raises(StateError, match="another plan"):
+        clean.restore(loader.state())
+
+
+def test_files_that_are_none_are_told(tmp_path):
+    with pytest.raises(ConfigError, match="is no quarantine"):
+        read_quarantine(tmp_path / "none")
+    (tmp_path / "other").write_text('{"a": 1}\n')
+    with pytest.raises(ConfigError, match="line 1 of"):
+        read_quarantine(tmp_path / "other")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError, match="`quarantine`.*cannot be written"):
+        quarantined(Items(8), tmp_path / "folder" if os.name == "posix" else "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"on_error": "ignore"}, ConfigError.__mro__[1], "on_error"),
+        ({"max_errors": -1}, ConfigError, "`max_errors` must be a count"),
+        ({"max_errors": 1.5}, ConfigError, "`max_errors` must be a count"),
+        ({"max_errors": "3"}, ConfigTypeError, "`max_errors` must be a count"),
+        ({"bad_rows": "drop"}, ConfigError.__mro__[1], "bad_rows"),
+    ],
+)
+def test_what_the_settings_must_be(settings, error, message):
+    with pytest.raises(error, match=message):
+        loader_of(**settings)
+
+
+def test_what_does_not_go_together():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("data",))
+    with pytest.raises(ConfigError, match="compact"):
+        loader_of(bad_rows="compact", drop_last=True, sharding=(mesh, jax.sharding.PartitionSpec("data")))
+    with pytest.raises(ConfigError, match="on_error"):
+        create_data_loader({"x": np.zeros(8)}, 4, placement="device", on_error="skip")

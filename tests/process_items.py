@@ -1,0 +1,62 @@
+"""Data sets for processes that read: importable, and without JAX."""
+
+import os
+import signal
+import sys
+import time
+from multiprocessing import current_process
+from pathlib import Path
+
+import numpy as np
+
+
+class Items:
+    """`size` samples; what is said of a record happens in a process that reads, and only there.
+
+    Args:
+        size: how many.
+        deadly: a record that kills its process each time.
+        deadly_once: (a record, a file): the same, until the file is there.
+        hangs: a record that takes for ever.
+        bad: records that cannot be had.
+    """
+
+    def __init__(self, size, *, deadly=None, deadly_once=(None, ""), hangs=None, bad=()):
+        self.size, self.deadly, self.deadly_once, self.hangs, self.bad = size, deadly, deadly_once, hangs, bad
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, number):
+        if number in self.bad:
+            raise ValueError("broken")
+        if current_process().name == "artifex-reader":
+            self._happen(number)
+        return {"x": np.arange(number, number + 3, dtype=np.float32), "name": f"no. {number}"}
+
+    def _happen(self, number):
+        once, file = self.deadly_once
+        if number == self.deadly or (number == once and not Path(file).exists()):
+            if file:
+                Path(file).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == self.hangs:
+            time.sleep(1000)
+
+
+class Where(Items):
+    """Where each sample was made: which process, whether it has JAX, and how many threads its libraries may have."""
+
+    def __getitem__(self, number):
+        return {
+            "pid": np.int32(os.getpid()),
+            "has_jax": np.int32("jax" in sys.modules),
+            "threads": np.int32(os.environ.get("OMP_NUM_THREADS", 0)),
+        }
+
+
+class Stamped(Items):
+    """May be kept on disk."""
+
+    def stamp(self):
+        return "1"
