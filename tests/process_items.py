@@ -9,6 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+# For a program of its own that imports this file.
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+}
+
 
 class Items:
     """`size` samples; what is said of a record happens in a process that reads, and only there.

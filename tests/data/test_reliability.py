@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from artifex.data import BadRecordWarning, create_data_loader
-from process_items import Items
+from process_items import ENVIRONMENT, Items
 
 SLOW = pytest.mark.slow
 
@@ -84,7 +84,7 @@ def _drop_a_broken_line(file: Path):
     file.write_text(text[: text.rfind("\n") + 1])
 
 
-@pytest.mark.parametrize("kills", [30, pytest.param(100, marks=SLOW)])
+@pytest.mark.parametrize("kills", [10, pytest.param(100, marks=SLOW)])
 def test_the_stream_is_the_same_however_often_a_process_that_reads_is_killed(kills):
     def stream(loader, kill):
         found, killed = hashlib.sha256(), 0
@@ -203,7 +203,12 @@ def test_control_c_ends_a_program_with_what_it_says_itself(worker, tmp_path):
     )
     command = [sys.executable, "-c", script]
     program = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=ENVIRONMENT,
     )
     assert program.stdout is not None
     while program.stdout.readline() != "epoch\n":

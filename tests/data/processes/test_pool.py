@@ -16,7 +16,7 @@ from artifex.data import BadRecordWarning, create_data_loader
 from artifex.data.errors import ConfigError, StalledError, TransformError, WorkerDiedError
 from artifex.data.processes.shared import SharedRows, remove_leftovers
 from artifex.data.types import TEXT, ArraySpec
-from process_items import Items, Stamped, Where
+from process_items import ENVIRONMENT, Items, Stamped, Where
 
 SHARED = Path("/dev/shm")
 
@@ -126,7 +126,7 @@ def test_a_program_that_is_killed_leaves_nothing(tmp_path):
             """
             import sys, time
             from artifex.data import create_data_loader
-            from process_items import Items
+            from process_items import ENVIRONMENT, Items
 
             if __name__ == "__main__":
                 batches = iter(create_data_loader(Items(60), 8, num_workers=2, worker="process"))
@@ -136,7 +136,9 @@ def test_a_program_that_is_killed_leaves_nothing(tmp_path):
             """
         )
     )
-    program = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    program = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
     assert program.stdout is not None and program.stdout.readline() == "begun\n"
     ours = [name for name in blocks() if name.split("-")[1] == str(program.pid)]
     assert ours
