@@ -191,7 +191,7 @@ def test_a_state_of_another_plan_is_refused(change, message):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"version": 99}, "version 99, and this release reads version 1"),
+        ({"version": 99}, "version 99, and this release reads version 1 and older ones: a newer release"),
         ({"step": 3}, "`step` must be from 0 to 2"),
         ({"epoch": -1}, "`epoch` must be from 0"),
         ({"step": "1"}, "`step` must be an integer"),

@@ -1,4 +1,4 @@
-"""Users' own samples: dicts that some object gives one by one, or that a function makes of others."""
+"""Users' own samples: what some object gives one by one, or a function makes of others."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import signature
@@ -12,10 +12,12 @@ from artifex.data.errors import (
     ConfigError,
     ConfigTypeError,
     MismatchError,
+    NoRecordError,
     RecordError,
     ShapeError,
     TransformError,
 )
+from artifex.data.fields import HasArray, Names, as_array, fields_of
 from artifex.data.fingerprint import Fingerprint, Stamped, digest, stamp_of
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import ArrayReader, Reader, fits_dtype, narrow, slots, unchanged
@@ -26,6 +28,12 @@ Sample: TypeAlias = dict[str, Any]
 """One sample on the host: arrays, numbers and strings by field."""
 
 _LARGEST_COPY = 2**30
+
+# So many records in front may be missing (filtered out) before the search for one with a shape is given up.
+_MOST_MISSING = 1000
+
+# The length that grain says of a dataset that goes on for ever.
+_ENDLESS = 2**62
 
 
 class IteratedDatasetWarning(UserWarning):
@@ -47,16 +55,27 @@ def reader_of(dataset: Any) -> Reader:
     Raises:
         ConfigTypeError: it offers none of them.
     """
-    if (own := _own_reader(dataset)) is not None:
+    if (own := own_reader(dataset)) is not None:
         return own
     if isinstance(dataset, Mapping):
         return ArrayReader(cast("Mapping[str, npt.ArrayLike]", dataset))
-    if isinstance(dataset, HasItems) and not isinstance(dataset, (str, bytes, np.ndarray)):
-        return ItemReader(dataset)
-    if isinstance(dataset, Iterable) and not isinstance(dataset, (str, bytes, np.ndarray, Iterator)):
-        return ItemReader(_read_all(cast("Iterable[Any]", dataset)))
+    return ItemReader(items_of(dataset))
+
+
+def items_of(dataset: Any, names: Names | None = None) -> HasItems:
+    """A dataset itself, if it has items, else a list of what its iteration gives.
+
+    Raises:
+        ConfigTypeError: it offers neither, or is an array or a string.
+    """
+    # Arrays and tensors have items too; they are fields, not records.
+    if not isinstance(dataset, (str, bytes, Iterator, HasArray)):
+        if isinstance(dataset, HasItems):
+            return dataset
+        if isinstance(dataset, Iterable):
+            return _read_all(cast("Iterable[Any]", dataset), names)
     raise ConfigTypeError(
-        f"a dataset needs `__len__` and `__getitem__` (or `__iter__`) that give dicts, got "
+        f"a dataset needs `__len__` and `__getitem__` (or `__iter__`) that give its samples, got "
         f"{type(dataset).__name__}; arrays go in as a dict, e.g. {{'images': x, 'labels': y}}"
     )
 
@@ -137,21 +156,30 @@ class MappedReader:
 
 
 class ItemReader:
-    """Anything with `__len__` and `__getitem__` that gives dicts, with the shapes of its first sample.
+    """Anything with `__len__` and `__getitem__`, with the shapes of its first sample.
 
     Samples are read by several threads, unless the loader is told otherwise (`num_workers=0`).
+
+    Args:
+        items: gives dicts, tuples, arrays or numbers; see `fields.py` for the names of what has none.
+        names: of the fields, for items that are no dicts.
     """
 
     in_memory = False
     is_random = False
 
-    def __init__(self, items: HasItems) -> None:
-        self._items = items
+    def __init__(self, items: HasItems, names: Names | None = None) -> None:
+        self._items, self._names = items, names
         if len(items) == 0:
             raise ConfigError(
                 f"the dataset ({type(items).__name__}) is empty: a loader needs at least one record"
             )
-        self.spec: Spec = spec_of(self._sample(0))
+        if len(items) >= _ENDLESS:
+            raise ConfigError(
+                f"the dataset ({type(items).__name__}) has no end; leave grain's `repeat()` out, or give it a "
+                f"number: a loader goes through epochs by itself"
+            )
+        self.spec: Spec = spec_of(self._first())
 
     def __len__(self) -> int:
         return len(self._items)
@@ -183,7 +211,23 @@ class ItemReader:
                 f"{type(self._items).__name__}[{number}] failed: {type(error).__name__}: {error}",
                 record=number,
             ) from error
-        return sample
+        try:
+            return fields_of(sample, self._names)
+        except RecordError as error:
+            raise error.at(record=number) from None
+
+    def _first(self) -> Mapping[str, Any]:
+        """The first sample that is there."""
+        looked_at = min(len(self), _MOST_MISSING)
+        for number in range(looked_at):
+            try:
+                return self._sample(number)
+            except NoRecordError:
+                continue
+        raise ConfigError(
+            f"the first {looked_at} records of the dataset ({type(self._items).__name__}) are all None; a filter may "
+            f"leave none over, or filter before the dataset is made"
+        )
 
 
 def spec_of(sample: Mapping[str, Any]) -> Spec:
@@ -221,7 +265,10 @@ def write_sample(sample: Mapping[str, Any], out: Arrays, row: int, spec: Spec, n
                 raise MismatchError(f"`{name}` must be a string, got {type(value).__name__}", record=number)
             out[name][row] = value
             continue
-        array = np.asarray(value)
+        try:
+            array = as_array(name, value)
+        except ShapeError as error:
+            raise MismatchError(str(error), record=number) from error.__cause__
         if array.shape != field.shape or narrow(array.dtype) != field.dtype:
             raise MismatchError(
                 f"`{name}` is {array.dtype}{list(array.shape)}, but {field} in the first record; all samples must "
@@ -236,7 +283,7 @@ def write_sample(sample: Mapping[str, Any], out: Arrays, row: int, spec: Spec, n
         out[name][row, ...] = array
 
 
-def _own_reader(dataset: Any) -> Reader | None:
+def own_reader(dataset: Any) -> Reader | None:
     """What a dataset's method `reader` gives, if that is a reader; others may call other things so."""
     method = getattr(type(dataset), "reader", None)
     if isinstance(dataset, type) or not callable(method):
@@ -249,15 +296,23 @@ def _own_reader(dataset: Any) -> Reader | None:
     return reader if isinstance(reader, Reader) else None
 
 
-def _read_all(dataset: Iterable[Any], *, largest: int = _LARGEST_COPY) -> list[Any]:
-    """All samples of a dataset that can only be iterated, with their arrays as NumPy arrays."""
+def _read_all(
+    dataset: Iterable[Any], names: Names | None = None, *, largest: int = _LARGEST_COPY
+) -> list[Any]:
+    """All samples of a dataset that can only be iterated, with their arrays as NumPy arrays.
+
+    With `names` they are tuples yet: `names` are for whoever reads them.
+    """
     samples: list[Any] = []
     size = 0
-    for sample in dataset:
-        if isinstance(sample, Mapping):
-            sample = {k: v if isinstance(v, str) else np.asarray(v) for k, v in sample.items()}
-            size += sum(v.nbytes for v in sample.values() if isinstance(v, np.ndarray))
-        samples.append(sample)
+    for item in dataset:
+        try:
+            fields = fields_of(item, names)
+        except RecordError as error:
+            raise error.at(record=len(samples)) from None
+        sample = {k: v if isinstance(v, str) else as_array(k, v) for k, v in fields.items()}
+        size += sum(v.nbytes for v in sample.values() if isinstance(v, np.ndarray))
+        samples.append(sample if names is None else tuple(sample.values()))
         if size > largest:
             raise ConfigError(
                 f"{type(dataset).__name__} has no `__getitem__`, so it would have to be read into memory, and "
@@ -274,7 +329,8 @@ def _read_all(dataset: Iterable[Any], *, largest: int = _LARGEST_COPY) -> list[A
 def _field_spec(name: str, value: Any) -> ArraySpec:
     if isinstance(value, str):
         return TEXT
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":
-        raise ShapeError(f"`{name}` must be an array, a number or a string, got {type(value).__name__}")
+        way = "; decode it first, e.g. with `map` of a grain.MapDataset" if isinstance(value, bytes) else ""
+        raise ShapeError(f"`{name}` must be an array, a number or a string, got {type(value).__name__}{way}")
     return ArraySpec(array.shape, narrow(array.dtype))
