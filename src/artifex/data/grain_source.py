@@ -7,9 +7,9 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from artifex.data.buckets import BucketReader
-from artifex.data.errors import RecordError
+from artifex.data.errors import ConfigError, RecordError
 from artifex.data.fingerprint import digest
-from artifex.data.reader import Reader, slots
+from artifex.data.reader import NumberReader, Reader, SubsetReader, slots
 from artifex.data.samples import reader_of
 
 
@@ -61,5 +61,15 @@ def as_grain_source(dataset: Any) -> GrainSource:
 
     Raises:
         ConfigTypeError: no loader takes it.
+        ConfigError: its samples are made on the device, so there are none on the host.
     """
-    return GrainSource(reader_of(dataset))
+    reader = reader_of(dataset)
+    inner = reader
+    while isinstance(inner, SubsetReader):
+        inner = inner.reader
+    if isinstance(inner, NumberReader):
+        raise ConfigError(
+            f"the samples of this {type(dataset).__name__} are made on the device, and a source has them on the "
+            f"host: iterate a loader instead, e.g. with `as_numpy_iterator`"
+        )
+    return GrainSource(reader)
