@@ -400,9 +400,10 @@ def create_data_loader(
     """A loader over all records of a dataset, which can be iterated once per epoch.
 
     Args:
-        dataset: a dataset of this package; or any object with `__len__` and `__getitem__` that gives dicts of
-            arrays, numbers and strings, all of one shape; or one with `__iter__` alone, which is read into
-            memory once; or a dict of arrays.
+        dataset: a dataset of this package; or any object with `__len__` and `__getitem__` (a list, a grain source or
+            `MapDataset`, a torch-style dataset) that gives dicts of arrays, numbers and strings, all of one shape; or
+            tuples of such, or one each, which `with_names` names; or an object with `__iter__` alone, which is read
+            into memory once; or a dict of arrays.
         batch_size: records in a batch, > 0.
         shuffle: a new order for every epoch, a function of (seed, epoch); False keeps the order of the data.
         drop_last: leaves out a last batch that is not full; otherwise it is shorter.

@@ -36,10 +36,11 @@ def read_state(state: Any, plan: Plan) -> tuple[int, int]:
     """
     if not isinstance(state, Mapping):
         raise StateError(f"this is no state of a loader: it is a {type(state).__name__}, not a dict")
+    if "version" in state:  # first: other versions may have other keys
+        state = upgraded(state)
     missing = [key for key in ("version", "plan", "epoch", "step") if key not in state]
     if missing:
         raise StateError(f"this is no state of a loader: it has no {', '.join(map(repr, missing))}")
-    state = upgraded(state)
     differences = plan.difference(state["plan"])
     if differences:
         raise StateError(
@@ -76,5 +77,10 @@ def upgraded(state: Mapping[str, Any]) -> Mapping[str, Any]:
                 f"the state has version {saved}, and this release reads version {STATE_VERSION}: {upgrade}. Restore "
                 f"it with the release that saved it, or start over without restoring"
             )
-        state = {**upgrade(state), "version": version + 1}
+        try:
+            state = {**upgrade(state), "version": version + 1}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StateError(
+                f"the state is damaged: it has version {version}, and not what such a state has: {error!r}"
+            ) from error
     return state
