@@ -25,7 +25,13 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONTRACTS = {c["id"]: c for c in PYPROJECT["tool"]["importlinter"]["contracts"]}
 
 # -- what a new file must be added to
-JAX_SIDE_OF_DATA = {"artifex.data.device", "artifex.data.feed", "artifex.data.pipeline", "artifex.data.reuse"}
+JAX_SIDE_OF_DATA = {
+    "artifex.data.checkpoint",
+    "artifex.data.device",
+    "artifex.data.feed",
+    "artifex.data.pipeline",
+    "artifex.data.reuse",
+}
 PUBLIC = {
     "artifex": {"__version__"},
     "artifex.data": {
@@ -39,12 +45,16 @@ PUBLIC = {
         "ConfigError",
         "DataLoader",
         "DecodeError",
+        "LoaderCheckpointHandler",
+        "LoaderRestore",
+        "LoaderSave",
         "ReadError",
         "RecordError",
         "Registry",
         "ShapeError",
         "Split",
         "StateError",
+        "as_grain_source",
         "batch_level",
         "cache_info",
         "clear_cache",
@@ -53,6 +63,7 @@ PUBLIC = {
         "known_good",
         "read_quarantine",
         "retry_quarantine",
+        "with_names",
     },
     "artifex.data.codecs": {"Codec"},
     "artifex.data.processes": {"ProcessReader"},

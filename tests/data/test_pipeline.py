@@ -8,13 +8,14 @@ import textwrap
 import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from artifex.data import DataLoader, create_data_loader
+from artifex.data import DataLoader, create_data_loader, reuse
 from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, StateError, TransformError
 from artifex.data.types import ArraySpec
 
@@ -191,7 +192,7 @@ def test_a_state_of_another_plan_is_refused(change, message):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"version": 99}, "version 99, and this release reads version 1"),
+        ({"version": 99}, "version 99, and this release reads version 1 and older ones: a newer release"),
         ({"step": 3}, "`step` must be from 0 to 2"),
         ({"epoch": -1}, "`epoch` must be from 0"),
         ({"step": "1"}, "`step` must be an integer"),
@@ -470,3 +471,56 @@ def test_it_says_what_it_is():
     assert repr(DataLoader(Items(), 4, num_workers=2, prefetch=2)) == (
         "DataLoader(10 records, batch_size=4, 3 batches an epoch, num_workers=2, prefetch=2)"
     )
+
+
+def test_batches_as_numpy_arrays_are_the_same_and_move_the_state_alike():
+    settings = {"transform": noise, "last": "pad", "seed": 2}
+    ours, numpy = (create_data_loader(Items(), 4, **settings) for _ in range(2))
+    for _ in range(2):
+        count = 0
+        for batch, arrays in zip(ours, numpy.as_numpy_iterator(), strict=True):
+            assert numpy.state() == ours.state() and batch.keys() == arrays.keys()
+            for name, array in arrays.items():
+                if name == "name":
+                    assert array == batch[name] and isinstance(array, list)
+                    continue
+                assert (
+                    type(array) is np.ndarray and array.flags.writeable and array.dtype == batch[name].dtype
+                )
+                np.testing.assert_array_equal(array, batch[name], strict=True)
+            count += 1
+        assert count == len(ours)
+
+
+def test_numpy_batches_begin_an_epoch_when_they_are_asked_for_and_end_their_threads():
+    loader = create_data_loader(Items(), 4, num_workers=2)
+    before = set(threading.enumerate())
+    first, second = loader.as_numpy_iterator(), loader.as_numpy_iterator()
+    next(second), next(first)
+    assert loader.state()["epoch"] == 1
+    assert set(threading.enumerate()) - before
+    del first, second
+    assert not set(threading.enumerate()) - before
+
+
+def test_numpy_batches_stay_what_they_are(monkeypatch):
+    monkeypatch.setattr(reuse, "LEAST_BYTES", 1)  # the memory of a batch is used again for a later one
+    loader = create_data_loader(
+        Large(), 2, dtype="bfloat16", shuffle=False, transform=lambda key, sample: sample
+    )
+    kept = list(loader.as_numpy_iterator())
+    assert [batch["x"][:, 0, 0].tolist() for batch in kept] == [[i, i + 1] for i in range(0, SIZE, 2)]
+    assert kept[0]["x"].dtype.name == "bfloat16"
+
+
+def test_numpy_batches_need_whole_batches(monkeypatch):
+    mesh = jax.make_mesh((2,), ("data",))
+    loader = create_data_loader(
+        {"x": np.arange(8)}, 4, sharding=(mesh, jax.sharding.PartitionSpec("data")), shuffle=False
+    )
+    assert [batch["x"].tolist() for batch in loader.as_numpy_iterator()] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    before = loader.state()
+    monkeypatch.setattr(loader, "_sharding", SimpleNamespace(is_fully_addressable=False))
+    with pytest.raises(ConfigError, match="`as_numpy_iterator` needs whole batches"):
+        loader.as_numpy_iterator()
+    assert loader.state() == before

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from artifex.data.errors import ConfigError, ConfigTypeError, ReadError, ShapeError, TransformError
+from artifex.data.errors import (
+    ConfigError,
+    ConfigTypeError,
+    NoRecordError,
+    ReadError,
+    ShapeError,
+    TransformError,
+)
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import ArrayReader, slots
 from artifex.data.samples import (
@@ -189,3 +196,84 @@ def test_wrong_versions_and_keys():
         MappedReader(reader_of(ITEMS), lambda s: s, random=False, version=3)
     with pytest.raises(ShapeError, match="the keys of a sample must be strings, got 3"):
         reader_of([{3: 1}])
+
+
+class Tensor:
+    """As a tensor of another framework is: it has items, a length, and becomes an array when NumPy asks."""
+
+    def __init__(self, values, requires_grad=False):
+        self.values, self.requires_grad = np.asarray(values), requires_grad
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, index):
+        return Tensor(self.values[index])
+
+    def __array__(self, dtype=None, copy=None):
+        if self.requires_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+        return np.asarray(self.values, dtype)
+
+
+@pytest.mark.parametrize(
+    ("items", "spec"),
+    [
+        ([(np.zeros((2, 3)), i) for i in range(3)], {"x": "float32[2, 3]", "y": "int32[]"}),
+        ([[Tensor(np.zeros(4)), Tensor(1)]] * 3, {"x": "float32[4]", "y": "int32[]"}),
+        ([Tensor(np.zeros(4, np.uint8))] * 3, {"x": "uint8[4]"}),
+        ([{"image": Tensor([1.0, 2.0])}] * 3, {"image": "float32[2]"}),
+        ([1, 2, 3], {"x": "int32[]"}),
+        ([[1, 2], [3, 4], [5, 6]], {"x": "int32[2]"}),
+        (["a", "b", "c"], {"x": "object[]"}),
+        (range(3), {"x": "int32[]"}),
+    ],
+)
+def test_items_of_any_kind(items, spec):
+    reader = reader_of(items)
+    assert {name: str(field) for name, field in reader.spec.items()} == spec
+    out = read(reader, [2, 0])
+    for name, position in zip(spec, range(len(spec)), strict=True):
+        item = items[2]
+        value = item[name] if isinstance(item, dict) else item[position] if len(spec) > 1 else item
+        assert out[name][0] == (value if isinstance(value, str) else np.asarray(value).tolist())
+
+
+@pytest.mark.parametrize("dataset", [Tensor(np.zeros((3, 2))), (Tensor([1]) for _ in range(2))])
+def test_a_tensor_is_a_field_and_no_dataset(dataset):
+    with pytest.raises(ConfigTypeError, match="arrays go in as a dict"):
+        reader_of(dataset)
+
+
+def test_a_value_that_numpy_cannot_read_names_the_record():
+    items = [(Tensor([1.0]), 0), (Tensor([1.0], requires_grad=True), 0)]
+    with pytest.raises(ShapeError, match="record 1: `x` .* this Tensor: RuntimeError: Can't call numpy"):
+        read(reader_of(items), [0, 1])
+    with pytest.raises(ShapeError, match="got bytes; decode it first"):
+        reader_of([b"abc"])
+
+
+def test_records_that_are_none_are_bad_ones():
+    reader = reader_of([None, None, {"x": 1.0}, None])
+    assert read(reader, [2]) == {"x": [1.0]}
+    with pytest.raises(NoRecordError, match="record 3: the dataset gives None for it") as caught:
+        read(reader, [2, 3])
+    assert isinstance(caught.value, LookupError)
+    with pytest.raises(ConfigError, match="the first 3 records of the dataset .* are all None"):
+        reader_of([None] * 3)
+
+
+def test_what_has_no_end_is_told():
+    class Endless(list):
+        def __len__(self):
+            return 2**63 - 1
+
+    with pytest.raises(ConfigError, match=r"has no end; leave grain's `repeat\(\)` out"):
+        reader_of(Endless([1]))
+
+
+def test_a_stream_of_tuples_is_bounded_too():
+    with pytest.raises(ConfigError, match="first 3 samples are more than 40 bytes"):
+        _read_all(((np.zeros(1), np.zeros(1)) for _ in iter(int, 1)), largest=40)
+    with pytest.raises(NoRecordError, match="record 1"):
+        _read_all(iter([(1, 2), None]))

@@ -9,7 +9,7 @@ A sample's journey:
     the loader reads ahead         (loader.py: host batches of NumPy arrays, in order)
     the crossing takes them over   (device.py: one compiled call casts, normalises, augments)
 
-Only `device.py` and `pipeline.py` import JAX; what comes from them here loads on first use.
+What needs JAX (`device.py`, `pipeline.py` and their own) or Orbax (`checkpoint.py`) loads on first use.
 """
 
 from importlib import import_module
@@ -33,12 +33,17 @@ if TYPE_CHECKING:
     from artifex.data.cache import CacheWarning as CacheWarning
     from artifex.data.cache import cache_info as cache_info
     from artifex.data.cache import clear_cache as clear_cache
+    from artifex.data.checkpoint import LoaderCheckpointHandler as LoaderCheckpointHandler
+    from artifex.data.checkpoint import LoaderRestore as LoaderRestore
+    from artifex.data.checkpoint import LoaderSave as LoaderSave
     from artifex.data.device import batch_level as batch_level
     from artifex.data.faults import BadRecord as BadRecord
     from artifex.data.faults import BadRecordWarning as BadRecordWarning
     from artifex.data.faults import known_good as known_good
     from artifex.data.faults import read_quarantine as read_quarantine
     from artifex.data.faults import retry_quarantine as retry_quarantine
+    from artifex.data.grain_source import as_grain_source as as_grain_source
+    from artifex.data.naming import with_names as with_names
     from artifex.data.pipeline import DataLoader as DataLoader
     from artifex.data.pipeline import create_data_loader as create_data_loader
 
@@ -49,6 +54,10 @@ _ON_FIRST_USE = {
     "CacheKind": "artifex.data.cache",
     "CacheWarning": "artifex.data.cache",
     "DataLoader": "artifex.data.pipeline",
+    "LoaderCheckpointHandler": "artifex.data.checkpoint",
+    "LoaderRestore": "artifex.data.checkpoint",
+    "LoaderSave": "artifex.data.checkpoint",
+    "as_grain_source": "artifex.data.grain_source",
     "batch_level": "artifex.data.device",
     "cache_info": "artifex.data.cache",
     "clear_cache": "artifex.data.cache",
@@ -56,6 +65,7 @@ _ON_FIRST_USE = {
     "known_good": "artifex.data.faults",
     "read_quarantine": "artifex.data.faults",
     "retry_quarantine": "artifex.data.faults",
+    "with_names": "artifex.data.naming",
 }
 
 

@@ -12,6 +12,7 @@
   + TooManyBadRecordsError                             more records are bad than a loader was told to leave out
   + MissingPackageError  (also ImportError)            an optional package is needed; the message says which
   + RecordError                                        one record cannot be had; `source`, `record`, `path` say which
+    - NoRecordError      (also LookupError)            the dataset gives None for it
     - ReadError          (also OSError)                its bytes cannot be read
     - DecodeError        (also ValueError)             its bytes are not what its codec expects
     - TransformError     (also ValueError)             a user's function failed on it
@@ -97,6 +98,10 @@ class RecordError(ArtifexError):
     def __reduce__(self) -> tuple[object, ...]:  # so that it crosses a process boundary whole
         notes = {name: self.__dict__[name] for name in ("__notes__",) if name in self.__dict__}
         return _restore, (type(self), self.reason, self.path, self.record, self.offset), notes
+
+
+class NoRecordError(RecordError, LookupError):
+    """The dataset gives None for a record."""
 
 
 class ReadError(RecordError, OSError):

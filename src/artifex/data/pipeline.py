@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from artifex.data.buckets import BucketReader
 from artifex.data.cache import CacheKind, cached_reader
 from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer, check_positive
 from artifex.data.device import Crossing, Placement, Step, describe_step
-from artifex.data.errors import ConfigError, ConfigTypeError, StateError
+from artifex.data.errors import ConfigError
 from artifex.data.faults import BadRecord, BadRows, OnError, make_faults, source_digest
 from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
 from artifex.data.plan import Bucketed, LastBatch, Plan, Rows, arrange, last_batch
@@ -21,14 +21,16 @@ from artifex.data.plan.order import MAX_SEED
 from artifex.data.preemption import StopOnSignal
 from artifex.data.processes import ProcessReader
 from artifex.data.samples import reader_of
+from artifex.data.state import make_state, read_state
 from artifex.data.types import Spec, sample_bytes
 from artifex.data.warn import warn
 from artifex.data.workers import worker_count
 
-STATE_VERSION = 1
-
 # Record numbers are computed for several steps at a time: the fixed cost of NumPy's calls is spread.
 _RECORDS_AT_ONCE = 8192
+
+HostArrays: TypeAlias = dict[str, npt.NDArray[Any] | list[str]]
+"""Field name -> array (b, ...), or a list of b strings."""
 
 _FLOATS = ("float32", "bfloat16", "float16")
 
@@ -153,6 +155,7 @@ class DataLoader:
         self.plan = plan = Plan.of(fingerprint, arrangement, batch_size, last_batch(last, drop_last), seed)
         _warn_of_dropped(plan)
         over = _placement(sharding, device, plan)
+        self._sharding = None if over is None else over.sharding
         self._crossing = Crossing(steps, dtype, seed, device, over, fill_to=plan.most_rows)
         if timeout is not None:
             timeout = check_positive("timeout", timeout)
@@ -226,6 +229,22 @@ class DataLoader:
         """The batches of the next epoch; after `restore`, of the rest of the restored one."""
         return self._epoch(self._next_epoch())
 
+    def as_numpy_iterator(self) -> Iterator[HostArrays]:
+        """The batches of the next epoch as dicts of NumPy arrays, and lists of strings, for what is not JAX.
+
+        The same numbers as `iter(loader)` gives, after all steps on the device; the state moves on alike. Each array
+        is a copy that may be written to. `dtype="bfloat16"` comes as the bfloat16 of `ml_dtypes`.
+
+        Raises:
+            ConfigError: the batches are spread over several processes, so none has all of one.
+        """
+        if self._sharding is not None and not self._sharding.is_fully_addressable:
+            raise ConfigError(
+                "`as_numpy_iterator` needs whole batches, and those of this loader lie on several processes: leave "
+                "`sharding` out, or take `array.addressable_shards`"
+            )
+        return _as_numpy(iter(self))
+
     def batch(self, step: int) -> Batch:
         """The batch of a step counted over all epochs (epoch * len(loader) + i), by itself.
 
@@ -272,8 +291,7 @@ class DataLoader:
 
         After k batches of an epoch were handed out it goes on with batch k, whatever was read ahead.
         """
-        position = {"epoch": self._position.epoch, "step": self._position.step}
-        return {"version": STATE_VERSION, "plan": self.plan.describe(), **position}
+        return make_state(self.plan, self._position.epoch, self._position.step)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Makes the next iterator go on where `state` was taken: the rest of the stream is the same.
@@ -282,9 +300,10 @@ class DataLoader:
         within a file of the same size is not seen, nor one within a function (`map` takes a `version`).
 
         Raises:
-            StateError: the state is of another version or plan; the message names what differs.
+            StateError: the state is of another plan, or of a version that this release does not read; the message
+                names what differs and what to do.
         """
-        epoch, step = _read_state(state, self.plan)
+        epoch, step = read_state(state, self.plan)
         self._position = _Position(epoch, step)
         self._starts_at = self._position
 
@@ -391,9 +410,10 @@ def create_data_loader(
     """A loader over all records of a dataset, which can be iterated once per epoch.
 
     Args:
-        dataset: a dataset of this package; or any object with `__len__` and `__getitem__` that gives dicts of
-            arrays, numbers and strings, all of one shape; or one with `__iter__` alone, which is read into
-            memory once; or a dict of arrays.
+        dataset: a dataset of this package; or any object with `__len__` and `__getitem__` (a list, a grain source or
+            `MapDataset`, a torch-style dataset) that gives dicts of arrays, numbers and strings, all of one shape; or
+            tuples of such, or one each, which `with_names` names; or an object with `__iter__` alone, which is read
+            into memory once; or a dict of arrays.
         batch_size: records in a batch, > 0.
         shuffle: a new order for every epoch, a function of (seed, epoch); False keeps the order of the data.
         drop_last: leaves out a last batch that is not full; otherwise it is shorter.
@@ -479,6 +499,18 @@ def create_data_loader(
     )
 
 
+def _as_numpy(batches: Iterator[Batch]) -> Iterator[HostArrays]:
+    # Without a name for the batch, as in `_epoch`; a copy, for a view would keep it in use.
+    while (arrays := _host_arrays(next(batches, None))) is not None:
+        yield arrays
+
+
+def _host_arrays(batch: Batch | None) -> HostArrays | None:
+    if batch is None:
+        return None
+    return {name: value if isinstance(value, list) else np.array(value) for name, value in batch.items()}
+
+
 def _steps(transform: Step | Sequence[Step] | None) -> Sequence[Step]:
     if transform is None:
         return ()
@@ -536,29 +568,3 @@ def _placement(sharding: Any, device: Any, plan: Plan) -> Placement | None:
             f"of {plan.batch_size} leave a shorter one: pass `drop_last=True`, or `last='pad'` or 'wrap'"
         )
     return Placement(sharding, plan.batch_size)
-
-
-def _read_state(state: Any, plan: Plan) -> tuple[int, int]:
-    """The epoch and step of a state, after all that it says was checked."""
-    if not isinstance(state, Mapping):
-        raise StateError(f"this is no state of a loader: it is a {type(state).__name__}, not a dict")
-    missing = [key for key in ("version", "plan", "epoch", "step") if key not in state]
-    if missing:
-        raise StateError(f"this is no state of a loader: it has no {', '.join(map(repr, missing))}")
-    if state["version"] != STATE_VERSION:
-        raise StateError(
-            f"the state has version {state['version']!r}, and this release reads version {STATE_VERSION}; "
-            f"restore it with the release that saved it"
-        )
-    differences = plan.difference(state["plan"])
-    if differences:
-        raise StateError(
-            "the state belongs to another plan: " + "; ".join(differences) + ". Make the loader as it was, "
-            "or start over without restoring"
-        )
-    try:
-        check_integer("epoch", state["epoch"], 0, 2**32 - 1)
-        check_integer("step", state["step"], 0, plan.num_steps - 1)
-    except (ConfigError, ConfigTypeError) as error:
-        raise StateError(f"the state is damaged: {error}") from None
-    return int(state["epoch"]), int(state["step"])

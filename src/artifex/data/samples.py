@@ -1,4 +1,4 @@
-"""Users' own samples: dicts that some object gives one by one, or that a function makes of others."""
+"""Users' own samples: what some object gives one by one, or a function makes of others."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import signature
@@ -12,10 +12,12 @@ from artifex.data.errors import (
     ConfigError,
     ConfigTypeError,
     MismatchError,
+    NoRecordError,
     RecordError,
     ShapeError,
     TransformError,
 )
+from artifex.data.fields import HasArray, Names, as_array, fields_of
 from artifex.data.fingerprint import Fingerprint, Stamped, digest, stamp_of
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import ArrayReader, Reader, fits_dtype, narrow, slots, unchanged
@@ -29,6 +31,12 @@ _LARGEST_COPY = 2**30
 
 # Records that are tried for the shape of a sample. Where none of them can be had it is not a matter of one record.
 _MOST_TRIED = 16
+
+# So many records in front may be missing (filtered out) before the search for one with a shape is given up.
+_MOST_MISSING = 1000
+
+# The length that grain says of a dataset that goes on for ever.
+_ENDLESS = 2**62
 
 
 class IteratedDatasetWarning(UserWarning):
@@ -50,16 +58,27 @@ def reader_of(dataset: Any) -> Reader:
     Raises:
         ConfigTypeError: it offers none of them.
     """
-    if (own := _own_reader(dataset)) is not None:
+    if (own := own_reader(dataset)) is not None:
         return own
     if isinstance(dataset, Mapping):
         return ArrayReader(cast("Mapping[str, npt.ArrayLike]", dataset))
-    if isinstance(dataset, HasItems) and not isinstance(dataset, (str, bytes, np.ndarray)):
-        return ItemReader(dataset)
-    if isinstance(dataset, Iterable) and not isinstance(dataset, (str, bytes, np.ndarray, Iterator)):
-        return ItemReader(_read_all(cast("Iterable[Any]", dataset)))
+    return ItemReader(items_of(dataset))
+
+
+def items_of(dataset: Any, names: Names | None = None) -> HasItems:
+    """A dataset itself, if it has items, else a list of what its iteration gives.
+
+    Raises:
+        ConfigTypeError: it offers neither, or is an array or a string.
+    """
+    # Arrays and tensors have items too; they are fields, not records.
+    if not isinstance(dataset, (str, bytes, Iterator, HasArray)):
+        if isinstance(dataset, HasItems):
+            return dataset
+        if isinstance(dataset, Iterable):
+            return _read_all(cast("Iterable[Any]", dataset), names)
     raise ConfigTypeError(
-        f"a dataset needs `__len__` and `__getitem__` (or `__iter__`) that give dicts, got "
+        f"a dataset needs `__len__` and `__getitem__` (or `__iter__`) that give its samples, got "
         f"{type(dataset).__name__}; arrays go in as a dict, e.g. {{'images': x, 'labels': y}}"
     )
 
@@ -143,19 +162,28 @@ class MappedReader:
 
 
 class ItemReader:
-    """Anything with `__len__` and `__getitem__` that gives dicts, with the shapes of its first sample.
+    """Anything with `__len__` and `__getitem__`, with the shapes of its first sample.
 
     Samples are read by several threads, unless the loader is told otherwise (`num_workers=0`).
+
+    Args:
+        items: gives dicts, tuples, arrays or numbers; see `fields.py` for the names of what has none.
+        names: of the fields, for items that are no dicts.
     """
 
     in_memory = False
     is_random = False
 
-    def __init__(self, items: HasItems) -> None:
-        self._items = items
+    def __init__(self, items: HasItems, names: Names | None = None) -> None:
+        self._items, self._names = items, names
         if len(items) == 0:
             raise ConfigError(
                 f"the dataset ({type(items).__name__}) is empty: a loader needs at least one record"
+            )
+        if len(items) >= _ENDLESS:
+            raise ConfigError(
+                f"the dataset ({type(items).__name__}) has no end; leave grain's `repeat()` out, or give it a "
+                f"number: a loader goes through epochs by itself"
             )
         self.spec: Spec = _first_spec(self._sample, len(items))
 
@@ -189,19 +217,31 @@ class ItemReader:
                 f"{type(self._items).__name__}[{number}] failed: {type(error).__name__}: {error}",
                 record=number,
             ) from error
-        return sample
+        try:
+            return fields_of(sample, self._names)
+        except RecordError as error:
+            raise error.at(record=number) from None
 
 
 def _first_spec(sample_of: Callable[[int], Mapping[str, Any]], count: int) -> Spec:
     """The spec of the first record that can be had, of the first few: a bad one is told when it is read."""
-    first: RecordError | None = None
-    for number in range(min(count, _MOST_TRIED)):
+    bad: list[RecordError] = []
+    looked_at = min(count, _MOST_MISSING)
+    for number in range(looked_at):
         try:
             return spec_of(sample_of(number))
+        except NoRecordError:
+            continue
         except RecordError as error:
-            first = first or error
-    assert first is not None
-    raise first
+            bad.append(error)
+            if len(bad) == _MOST_TRIED:
+                break
+    if bad:
+        raise bad[0]
+    raise ConfigError(
+        f"the first {looked_at} records of the dataset are all None; a filter may leave none over, or filter before "
+        f"the dataset is made"
+    )
 
 
 def spec_of(sample: Mapping[str, Any]) -> Spec:
@@ -239,7 +279,10 @@ def write_sample(sample: Mapping[str, Any], out: Arrays, row: int, spec: Spec, n
                 raise MismatchError(f"`{name}` must be a string, got {type(value).__name__}", record=number)
             out[name][row] = value
             continue
-        array = np.asarray(value)
+        try:
+            array = as_array(name, value)
+        except ShapeError as error:
+            raise MismatchError(str(error), record=number) from error.__cause__
         if array.shape != field.shape or narrow(array.dtype) != field.dtype:
             raise MismatchError(
                 f"`{name}` is {array.dtype}{list(array.shape)}, but {field} in the first record; all samples must "
@@ -254,7 +297,7 @@ def write_sample(sample: Mapping[str, Any], out: Arrays, row: int, spec: Spec, n
         out[name][row, ...] = array
 
 
-def _own_reader(dataset: Any) -> Reader | None:
+def own_reader(dataset: Any) -> Reader | None:
     """What a dataset's method `reader` gives, if that is a reader; others may call other things so."""
     method = getattr(type(dataset), "reader", None)
     if isinstance(dataset, type) or not callable(method):
@@ -267,15 +310,23 @@ def _own_reader(dataset: Any) -> Reader | None:
     return reader if isinstance(reader, Reader) else None
 
 
-def _read_all(dataset: Iterable[Any], *, largest: int = _LARGEST_COPY) -> list[Any]:
-    """All samples of a dataset that can only be iterated, with their arrays as NumPy arrays."""
+def _read_all(
+    dataset: Iterable[Any], names: Names | None = None, *, largest: int = _LARGEST_COPY
+) -> list[Any]:
+    """All samples of a dataset that can only be iterated, with their arrays as NumPy arrays.
+
+    With `names` they are tuples yet: `names` are for whoever reads them.
+    """
     samples: list[Any] = []
     size = 0
-    for sample in dataset:
-        if isinstance(sample, Mapping):
-            sample = {k: v if isinstance(v, str) else np.asarray(v) for k, v in sample.items()}
-            size += sum(v.nbytes for v in sample.values() if isinstance(v, np.ndarray))
-        samples.append(sample)
+    for item in dataset:
+        try:
+            fields = fields_of(item, names)
+        except RecordError as error:
+            raise error.at(record=len(samples)) from None
+        sample = {k: v if isinstance(v, str) else as_array(k, v) for k, v in fields.items()}
+        size += sum(v.nbytes for v in sample.values() if isinstance(v, np.ndarray))
+        samples.append(sample if names is None else tuple(sample.values()))
         if size > largest:
             raise ConfigError(
                 f"{type(dataset).__name__} has no `__getitem__`, so it would have to be read into memory, and "
@@ -292,7 +343,8 @@ def _read_all(dataset: Iterable[Any], *, largest: int = _LARGEST_COPY) -> list[A
 def _field_spec(name: str, value: Any) -> ArraySpec:
     if isinstance(value, str):
         return TEXT
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":
-        raise ShapeError(f"`{name}` must be an array, a number or a string, got {type(value).__name__}")
+        way = "; decode it first, e.g. with `map` of a grain.MapDataset" if isinstance(value, bytes) else ""
+        raise ShapeError(f"`{name}` must be an array, a number or a string, got {type(value).__name__}{way}")
     return ArraySpec(array.shape, narrow(array.dtype))
