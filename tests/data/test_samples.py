@@ -259,7 +259,7 @@ def test_records_that_are_none_are_bad_ones():
     with pytest.raises(NoRecordError, match="record 3: the dataset gives None for it") as caught:
         read(reader, [2, 3])
     assert isinstance(caught.value, LookupError)
-    with pytest.raises(ConfigError, match="the first 3 records of the dataset .* are all None"):
+    with pytest.raises(ConfigError, match="the first 3 records of the dataset are all None"):
         reader_of([None] * 3)
 
 
