@@ -1,7 +1,10 @@
+import gc
 import subprocess
 import sys
 import threading
 import time
+
+import pytest
 
 from artifex.data.workers import Workers
 
@@ -40,3 +43,21 @@ def test_a_task_that_hangs_does_not_keep_the_program():
     started = time.monotonic()
     assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == 0
     assert time.monotonic() - started < 20
+
+
+def test_an_interrupt_while_threads_start_leaves_nothing_to_complain_of(monkeypatch):
+    start, count = threading.Thread.start, []
+
+    def interrupted(thread):
+        count.append(thread)
+        if len(count) == 2:
+            raise KeyboardInterrupt
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Workers(3)
+    monkeypatch.undo()
+    gc.collect()  # an error in a finaliser would be a warning, and warnings are errors here
+    count[0].join(5)
+    assert not count[0].is_alive()

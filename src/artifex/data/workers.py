@@ -97,8 +97,9 @@ def _stop(tasks: "SimpleQueue[Task | None]", threads: list[threading.Thread]) ->
         tasks.put(None)
     deadline = time.monotonic() + _PATIENCE
     for thread in threads:
-        # The garbage collector may run this in one of the threads themselves.
-        if thread is not threading.current_thread() and not sys.is_finalizing():
+        # The garbage collector may run this in one of the threads themselves, and an interrupt may come before all
+        # of them were started.
+        if thread.ident and thread is not threading.current_thread() and not sys.is_finalizing():
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
