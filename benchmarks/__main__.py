@@ -34,8 +34,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--save-baseline", action="store_true", help="keep the ratios of this run")
     parser.add_argument("--strict", action="store_true", help="a regression is an error")
     options = parser.parse_args()
-    if options.rounds < 1 or options.seconds < 0:
-        parser.error("`--rounds` must be 1 or more, and `--seconds` 0 or more")
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("`--rounds` must be 1 or more, and `--seconds` above 0")
     return options
 
 
@@ -43,6 +43,8 @@ def main() -> int:
     options = _options()
     only = [word.strip() for word in options.only.split(",") if word.strip()]
     cases = selected(all_cases(), options.cases, only, with_peers=not options.without_peers)
+    if not any(case.contenders for case in cases):
+        sys.exit(f"no contender is called {options.only!r}; see `--list`")
     if options.list:
         _show(cases)
         return 0

@@ -139,8 +139,8 @@ def test_nothing_is_held_when_an_epoch_is_over():
 def test_no_more_than_four_are_held():
     spares, kept = SpareBatches(), []
     shapes = [jax.ShapeDtypeStruct((4, 4), jnp.float32)]
-    for _ in range(10):
-        kept.append(spares.take(shapes))
+    for _ in range(6):
+        kept.append(spares.take(shapes) or [jnp.zeros((4, 4), jnp.float32)])
         spares.keep(list(kept[-1]))
     assert len(spares) == 4
 
@@ -152,3 +152,40 @@ def test_large_results_are_those_that_are_made_and_large():
 
     found = large_results(run, np.zeros((64, 64), np.float32), np.zeros(4, np.float32))
     assert {name: shape.shape for name, shape in found.items()} == {"made": (64, 64)}
+
+
+def test_tables_of_other_fields_and_shapes_do_not_disturb_each_other():
+    # Without a transform all loaders share one program.
+    for table in (
+        {"a": np.zeros((40, 32), np.float32)},
+        {"a": np.zeros((40, 64), np.int32)},
+        {"b": np.zeros((40, 32), np.float32)},
+        {"a": np.zeros((40, 2), np.float32), "b": np.zeros((40, 32), np.float32)},
+    ):
+        for batch in create_data_loader(table, 8, placement="device"):
+            assert {name: array.shape[1:] for name, array in batch.items() if name != "index"} == {
+                name: array.shape[1:] for name, array in table.items()
+            }
+
+
+def test_arrays_on_the_cpu_are_looked_at_whatever_the_default_back_end(monkeypatch):
+    real = jax.live_arrays
+    monkeypatch.setattr(jax, "live_arrays", lambda platform=None: real(platform) if platform else [])
+    kept = []
+    for batch in loader(device=jax.devices("cpu")[0]):
+        kept.append(jax.device_put(batch["x"], jax.devices("cpu")[0]))
+        del batch
+    assert not any(array.is_deleted() for array in kept)
+
+
+def test_where_nothing_comes_back_nothing_is_made_or_held_any_more():
+    spares, kept = SpareBatches(), []
+    shapes = [jax.ShapeDtypeStruct((4, 4), jnp.float32)]
+    made = []
+    for _ in range(12):
+        memory = spares.take(shapes)
+        made.append(memory is not None)
+        kept.append(memory or [jnp.zeros((4, 4), jnp.float32)])
+        spares.keep(list(kept[-1]))
+    assert made == [True] * 3 + [False] * 9
+    assert len(spares) == 0

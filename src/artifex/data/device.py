@@ -238,13 +238,17 @@ class _Program:
     ) -> DeviceArrays:
         if spares is None:
             return self._run(words, index, arrays, table)
-        key = (len(index), table is None, *((name, a.shape, a.dtype) for name, a in arrays.items()))
+        key = (len(index), _kinds(arrays), None if table is None else _kinds(table))
         if key not in self._large:
             self._large[key] = large_results(self._run, words, index, arrays, table)
         large = self._large[key]
         if not large:
             return self._run(words, index, arrays, table)
-        batch = self._run_into(spares.take(list(large.values())), words, index, arrays, table)
+        memory = spares.take(list(large.values()))
+        if memory is None:
+            batch = self._run(words, index, arrays, table)
+        else:
+            batch = self._run_into(memory, words, index, arrays, table)
         spares.keep([batch[name] for name in large])
         return batch
 
@@ -253,6 +257,10 @@ class _Program:
 
 
 _compiled = lru_cache(maxsize=64)(_Program)
+
+
+def _kinds(arrays: Mapping[str, Any]) -> Hashable:
+    return tuple([(name, array.shape, array.dtype) for name, array in arrays.items()])
 
 
 def _filled(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:

@@ -39,8 +39,11 @@ _MOST_SCANS = 8
 class Feed(Protocol):
     """Makes batches of rows."""
 
-    def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
-        """The batches, in that order, some of them made ahead. To be closed, as generators are."""
+    def batches(self, rows: Iterable[Rows], *, is_one: bool = False) -> Generator[Batch, None, None]:
+        """The batches, in that order, some of them made ahead. To be closed, as generators are.
+
+        With `is_one` nothing is prepared for further ones.
+        """
         ...
 
 
@@ -81,7 +84,7 @@ class HostFeed:
         self._num_workers, self._prefetch = num_workers, prefetch
         self._is_small = _is_worth_it(reader.spec, plan)
 
-    def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
+    def batches(self, rows: Iterable[Rows], *, is_one: bool = False) -> Generator[Batch, None, None]:
         host = HostBatches(
             self._reader,
             (self._local(row) for row in rows),
@@ -94,7 +97,7 @@ class HostFeed:
         )
         is_quick = self._reader.in_memory and self._is_small
         ahead: deque[Batch] = deque()
-        spares = self._crossing.spares()
+        spares = None if is_one else self._crossing.spares()
         try:
             while True:
                 # A file's batch is taken over ahead only once it is there, so an error surfaces at its own
@@ -176,9 +179,9 @@ class TableFeed:
         host = HostBatches(reader, [rows], len(numbers), num_workers=0, prefetch=1)
         self.table: DeviceArrays = jax.device_put(dict(next(host).arrays), device)
 
-    def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
+    def batches(self, rows: Iterable[Rows], *, is_one: bool = False) -> Generator[Batch, None, None]:
         ahead: deque[Batch] = deque()
-        spares = self._crossing.spares()
+        spares = None if is_one else self._crossing.spares()
         for row in rows:
             index = row.numbers.astype(np.int32)
             ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table, spares))

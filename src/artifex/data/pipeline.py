@@ -251,7 +251,7 @@ class DataLoader:
         It is the one that iterating gives at that step, bit by bit. The iteration is not touched.
         """
         step = check_integer("step", step, 0, len(self) * 2**32 - 1)
-        batches = self._feed.batches([self.plan.rows(step)])
+        batches = self._feed.batches([self.plan.rows(step)], is_one=True)
         try:
             return next(batches)
         finally:

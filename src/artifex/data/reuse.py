@@ -21,6 +21,13 @@ LEAST_BYTES = 2**25
 # A batch in the user's hands, one that is about to be dropped, and two that are on their way.
 _MOST = 4
 
+# Until a first batch has come back there is none to be written over: for so many, memory is made beforehand, so that
+# there is one compiled call and not two.
+_MOST_MADE = 3
+
+# After so many batches in a row for which there was none, none is looked for any more in this iteration.
+_MOST_MISSES = 8
+
 # Arrays by their ids, while a `SpareBatches` holds them: they are known not to share memory with others.
 _held: set[int] = set()
 
@@ -37,9 +44,31 @@ class SpareBatches:
     def __init__(self, device: Any = None) -> None:
         self._device = device
         self._batches: list[list[Array]] = []
+        self._made = self._misses = 0
 
-    def take(self, shapes: Shapes) -> list[Array]:
-        """Arrays of these shapes to be donated, with whatever is in them: idle ones, or else new ones."""
+    def take(self, shapes: Shapes) -> list[Array] | None:
+        """Arrays of these shapes to be donated, with whatever is in them: idle ones, at the beginning also new ones.
+
+        None where there are none, which costs what it cost without this class.
+        """
+        if (
+            self._misses >= _MOST_MISSES
+        ):  # the user holds them, or others of their shape: it would go on like this
+            return None
+        if (idle := self._idle(shapes)) is not None:
+            self._misses = 0
+            return idle
+        self._misses += 1
+        if self._made == _MOST_MADE:
+            return None
+        self._made += 1
+        # A copy: an array that lies in NumPy's memory cannot be donated.
+        return [
+            jax.device_put(np.zeros(shape.shape, shape.dtype), self._device, may_alias=False)
+            for shape in shapes
+        ]
+
+    def _idle(self, shapes: Shapes) -> list[Array] | None:
         for i, batch in enumerate(self._batches):
             if _fits(batch, shapes) and all(_is_idle(batch, n) for n in range(len(batch))):
                 del self._batches[i]
@@ -47,14 +76,13 @@ class SpareBatches:
                 if not any(array.is_deleted() for array in batch) and not _may_be_shared(batch):
                     return batch
                 break
-        # A copy: an array that lies in NumPy's memory cannot be donated.
-        return [
-            jax.device_put(np.zeros(shape.shape, shape.dtype), self._device, may_alias=False)
-            for shape in shapes
-        ]
+        return None
 
     def keep(self, batch: list[Array]) -> None:
         """Holds the arrays of a batch that is handed out. Of too many the oldest are left to their owner."""
+        if self._misses >= _MOST_MISSES:
+            self._let_go()
+            return
         if len(self._batches) == _MOST:
             _held.difference_update(map(id, self._batches.pop(0)))
         _held.update(map(id, batch))
@@ -64,8 +92,12 @@ class SpareBatches:
         return len(self._batches)
 
     def __del__(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
         for batch in self._batches:
             _held.difference_update(map(id, batch))
+        self._batches.clear()
 
 
 def large_results(run: Callable[..., Any], *arguments: Any) -> dict[str, jax.ShapeDtypeStruct]:
@@ -101,7 +133,7 @@ def _may_be_shared(batch: list[Array]) -> bool:
     kinds = {(array.shape, array.dtype) for array in batch}
     return any(
         id(other) not in known and any(_could_hold(other, *kind) for kind in kinds)
-        for other in jax.live_arrays()
+        for other in jax.live_arrays("cpu")
     )
 
 

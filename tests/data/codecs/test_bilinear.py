@@ -167,3 +167,12 @@ def test_both_ways_to_interpolate_are_the_definition(left, right, size):
     box = (left, left, right, 299.75)
     got = difference(scaled(PHOTO, box, size, antialias=False), interpolated(PHOTO, box, size).round())
     assert got.max() <= (1 if left == 0 else 4) and got.mean() < 0.5
+
+
+def test_a_box_that_ends_within_a_picture_of_the_result_s_size_is_scaled():
+    noise = np.random.default_rng(0).integers(0, 256, (7, 64, 3), np.uint8)
+    box = (0.0, 0.0, 63.6, 6.6)
+    expected = interpolated(noise, box, (64, 7)).round()
+    assert (
+        difference(scaled(noise, box, (64, 7), antialias=False), expected).max() <= 8
+    )  # in steps of 1/32 pixel

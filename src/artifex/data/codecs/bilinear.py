@@ -72,7 +72,10 @@ def scaled(
     image: Any = pixels  # OpenCV's annotations know no dtype
     if antialias and (across > 1 or down > 1):
         image = cv2.sepFilter2D(image, -1, _taps(across), _taps(down), borderType=cv2.BORDER_REPLICATE)
-    if (left, top) == (x, y) and _is_near(width / across, size[0]) and _is_near(height / down, size[1]):
+    is_whole = box == (x, y, x + width, y + height)
+    # (Of a picture of the result's size OpenCV makes a copy, whatever the factors.)
+    can_resize = is_whole or ((left, top) == (x, y) and size != (width, height))
+    if can_resize and _is_near(width / across, size[0]) and _is_near(height / down, size[1]):
         # By factors: the right and the lower edge may lie within the last pixels. Half the time of what follows.
         factors = {"fx": 1 / across, "fy": 1 / down}
         image = cv2.resize(image, None, dst=out, interpolation=cv2.INTER_LINEAR, **factors)
