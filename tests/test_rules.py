@@ -37,6 +37,7 @@ PUBLIC = {
         "ConfigError",
         "DataLoader",
         "DecodeError",
+        "LoaderStats",
         "ReadError",
         "RecordError",
         "Registry",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from artifex.data.faults import retry_quarantine as retry_quarantine
     from artifex.data.pipeline import DataLoader as DataLoader
     from artifex.data.pipeline import create_data_loader as create_data_loader
+    from artifex.data.stats import LoaderStats as LoaderStats
 
 _ON_FIRST_USE = {
     "BadRecord": "artifex.data.faults",
@@ -49,6 +50,7 @@ _ON_FIRST_USE = {
     "CacheKind": "artifex.data.cache",
     "CacheWarning": "artifex.data.cache",
     "DataLoader": "artifex.data.pipeline",
+    "LoaderStats": "artifex.data.stats",
     "batch_level": "artifex.data.device",
     "cache_info": "artifex.data.cache",
     "clear_cache": "artifex.data.cache",

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.buckets import refuse_buckets
+from artifex.data.clock import Stage
 from artifex.data.device import Crossing, DeviceArrays, Placement
 from artifex.data.errors import ConfigError
 from artifex.data.faults import Faults
 from artifex.data.loader import HostBatch, HostBatches
+from artifex.data.meter import Meter
 from artifex.data.plan import LastBatch, Plan, Rows
 from artifex.data.reader import Reader
 from artifex.data.reuse import SpareBatches
@@ -39,8 +41,11 @@ _MOST_SCANS = 8
 class Feed(Protocol):
     """Makes batches of rows."""
 
-    def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
-        """The batches, in that order, some of them made ahead. To be closed, as generators are."""
+    def batches(self, rows: Iterable[Rows], meter: Meter | None = None) -> Generator[Batch, None, None]:
+        """The batches, in that order, some of them made ahead. To be closed, as generators are.
+
+        The `meter` is told what time goes into.
+        """
         ...
 
 
@@ -81,7 +86,8 @@ class HostFeed:
         self._num_workers, self._prefetch = num_workers, prefetch
         self._is_small = _is_worth_it(reader.spec, plan)
 
-    def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
+    def batches(self, rows: Iterable[Rows], meter: Meter | None = None) -> Generator[Batch, None, None]:
+        meter = Meter() if meter is None else meter
         host = HostBatches(
             self._reader,
             (self._local(row) for row in rows),
@@ -91,16 +97,18 @@ class HostFeed:
             seed=self._seed,
             faults=self._faults,
             timeout=self._timeout,
+            meter=meter,
         )
         is_quick = self._reader.in_memory and self._is_small
         ahead: deque[Batch] = deque()
         spares = self._crossing.spares()
         try:
             while True:
+                meter.found(host.num_ready(), len(ahead))
                 # A file's batch is taken over ahead only once it is there, so an error surfaces at its own
                 # batch, when all before it were handed out.
                 while not ahead or (len(ahead) < _DEVICE_AHEAD and (is_quick or host.is_ready())):
-                    if not self._cross_next(host, ahead, spares):
+                    if not self._cross_next(host, ahead, spares, meter):
                         break
                 if not ahead:
                     return
@@ -111,14 +119,16 @@ class HostFeed:
     def _local(self, rows: Rows) -> Rows:
         return rows if self._placement is None else rows.part(self._placement.local_rows)
 
-    def _cross_next(self, host: HostBatches, ahead: deque[Batch], spares: SpareBatches | None) -> bool:
+    def _cross_next(
+        self, host: HostBatches, ahead: deque[Batch], spares: SpareBatches | None, meter: Meter
+    ) -> bool:
         batch = next(host, None)
         if batch is not None:
-            ahead.append(self._cross(batch, spares))
+            ahead.append(self._cross(batch, spares, meter))
             host.read_ahead()
         return batch is not None
 
-    def _cross(self, host: HostBatch, spares: SpareBatches | None) -> Batch:
+    def _cross(self, host: HostBatch, spares: SpareBatches | None, meter: Meter) -> Batch:
         rows = host.rows
         arrays = {**host.arrays, **_valid(self._plan, rows)}
         turns, numbers, texts = rows.turns, rows.numbers, host.texts
@@ -129,7 +139,11 @@ class HostFeed:
             arrays = {name: array[good] for name, array in arrays.items()}
             texts = {name: [values[row] for row in good] for name, values in texts.items()}
             turns, numbers = turns[good], numbers[good]
-        return {**self._crossing(turns, numbers.astype(np.int32), arrays, None, spares), **texts}
+        meter.crossed(len(numbers), sum([array.nbytes for array in arrays.values()]))
+        meter.clock.switch(Stage.TRANSFER)
+        batch = self._crossing(turns, numbers.astype(np.int32), arrays, None, spares)
+        meter.clock.switch(Stage.OVERHEAD)
+        return {**batch, **texts}
 
 
 def _is_worth_it(spec: Spec, plan: Plan) -> bool:
@@ -176,16 +190,22 @@ class TableFeed:
         host = HostBatches(reader, [rows], len(numbers), num_workers=0, prefetch=1)
         self.table: DeviceArrays = jax.device_put(dict(next(host).arrays), device)
 
-    def batches(self, rows: Iterable[Rows]) -> Generator[Batch, None, None]:
+    def batches(self, rows: Iterable[Rows], meter: Meter | None = None) -> Generator[Batch, None, None]:
+        meter = Meter() if meter is None else meter
         ahead: deque[Batch] = deque()
         spares = self._crossing.spares()
         for row in rows:
             index = row.numbers.astype(np.int32)
+            meter.crossed(len(index), index.nbytes)
+            meter.clock.switch(Stage.TRANSFER)
             ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table, spares))
+            meter.clock.switch(Stage.OVERHEAD)
             if len(ahead) > self._ahead:
                 yield ahead.popleft()
+                meter.found(0, len(ahead))
         while ahead:
             yield ahead.popleft()
+            meter.found(0, len(ahead))
 
     def scan(self, step_fn: ScanStep, carry: Any, rows: list[Rows]) -> tuple[Any, Any]:
         """Runs `step_fn` over the batches of `rows`, all of one size, in one compiled loop."""

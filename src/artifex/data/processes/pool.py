@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.buckets import refuse_buckets
+from artifex.data.clock import current_clock
 from artifex.data.errors import ConfigError, StalledError, WorkerDiedError
 from artifex.data.fingerprint import Fingerprint, stamp_of
 from artifex.data.processes.child import Answer, Request, main
@@ -159,6 +160,7 @@ class _Child:
             if not has_begun:  # it died before: nobody's fault
                 return self.read(request, out)
             raise _DiedError(row) from None
+        current_clock().credit(answer.times)
         if answer.error is not None:
             raise answer.error
         for name, array in out.items():
