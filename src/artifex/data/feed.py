@@ -3,14 +3,14 @@
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable
 from functools import partial
+from time import perf_counter_ns
 from typing import Any, Protocol, TypeAlias
 
 import jax
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.buckets import refuse_buckets
-from artifex.data.clock import Stage
+from artifex.data.buckets import BucketReader, refuse_buckets
 from artifex.data.device import Crossing, DeviceArrays, Placement
 from artifex.data.errors import ConfigError
 from artifex.data.faults import Faults
@@ -31,6 +31,8 @@ ScanStep: TypeAlias = Callable[[Any, DeviceArrays], tuple[Any, Any]]
 # Batches that are on the device, or on the way, before they are asked for.
 _DEVICE_AHEAD = 2
 
+# Of batches that take as long as timing them a hundred times, one in so many is timed.
+_TIMED_OF_QUICK = 8
 
 _SMALL_BATCH_BYTES = 2**20
 
@@ -85,6 +87,7 @@ class HostFeed:
         self._seed = plan.seed if training else None
         self._num_workers, self._prefetch = num_workers, prefetch
         self._is_small = _is_worth_it(reader.spec, plan)
+        self._row_bytes = 0 if isinstance(reader, BucketReader) else sample_bytes(reader.spec)
 
     def batches(self, rows: Iterable[Rows], meter: Meter | None = None) -> Generator[Batch, None, None]:
         meter = Meter() if meter is None else meter
@@ -100,11 +103,13 @@ class HostFeed:
             meter=meter,
         )
         is_quick = self._reader.in_memory and self._is_small
+        meter.stride = _TIMED_OF_QUICK if is_quick else 1
         ahead: deque[Batch] = deque()
         spares = self._crossing.spares()
         try:
             while True:
-                meter.found(host.num_ready(), len(ahead))
+                if meter.is_on:
+                    meter.found(host.num_ready(), len(ahead))
                 # A file's batch is taken over ahead only once it is there, so an error surfaces at its own
                 # batch, when all before it were handed out.
                 while not ahead or (len(ahead) < _DEVICE_AHEAD and (is_quick or host.is_ready())):
@@ -123,12 +128,20 @@ class HostFeed:
         self, host: HostBatches, ahead: deque[Batch], spares: SpareBatches | None, meter: Meter
     ) -> bool:
         batch = next(host, None)
-        if batch is not None:
-            ahead.append(self._cross(batch, spares, meter))
-            host.read_ahead()
-        return batch is not None
+        if batch is None:
+            return False
+        rows = len(batch.rows.numbers)
+        meter.took(rows, rows * self._row_bytes or sum(array.nbytes for array in batch.arrays.values()))
+        if meter.is_on:
+            fetched = perf_counter_ns()
+            ahead.append(self._cross(batch, spares))
+            meter.crossed(fetched)
+        else:
+            ahead.append(self._cross(batch, spares))
+        host.read_ahead()
+        return True
 
-    def _cross(self, host: HostBatch, spares: SpareBatches | None, meter: Meter) -> Batch:
+    def _cross(self, host: HostBatch, spares: SpareBatches | None) -> Batch:
         rows = host.rows
         arrays = {**host.arrays, **_valid(self._plan, rows)}
         turns, numbers, texts = rows.turns, rows.numbers, host.texts
@@ -139,11 +152,7 @@ class HostFeed:
             arrays = {name: array[good] for name, array in arrays.items()}
             texts = {name: [values[row] for row in good] for name, values in texts.items()}
             turns, numbers = turns[good], numbers[good]
-        meter.crossed(len(numbers), sum([array.nbytes for array in arrays.values()]))
-        meter.clock.switch(Stage.TRANSFER)
-        batch = self._crossing(turns, numbers.astype(np.int32), arrays, None, spares)
-        meter.clock.switch(Stage.OVERHEAD)
-        return {**batch, **texts}
+        return {**self._crossing(turns, numbers.astype(np.int32), arrays, None, spares), **texts}
 
 
 def _is_worth_it(spec: Spec, plan: Plan) -> bool:
@@ -192,20 +201,22 @@ class TableFeed:
 
     def batches(self, rows: Iterable[Rows], meter: Meter | None = None) -> Generator[Batch, None, None]:
         meter = Meter() if meter is None else meter
+        meter.stride = _TIMED_OF_QUICK
         ahead: deque[Batch] = deque()
         spares = self._crossing.spares()
         for row in rows:
             index = row.numbers.astype(np.int32)
-            meter.crossed(len(index), index.nbytes)
-            meter.clock.switch(Stage.TRANSFER)
+            meter.took(len(index), index.nbytes)
+            fetched = perf_counter_ns() if meter.is_on else 0
             ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table, spares))
-            meter.clock.switch(Stage.OVERHEAD)
+            if meter.is_on:
+                meter.crossed(fetched)
             if len(ahead) > self._ahead:
                 yield ahead.popleft()
-                meter.found(0, len(ahead))
+                if meter.is_on:
+                    meter.found(0, len(ahead))
         while ahead:
             yield ahead.popleft()
-            meter.found(0, len(ahead))
 
     def scan(self, step_fn: ScanStep, carry: Any, rows: list[Rows]) -> tuple[Any, Any]:
         """Runs `step_fn` over the batches of `rows`, all of one size, in one compiled loop."""

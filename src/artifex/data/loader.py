@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from artifex.data.buckets import BucketReader
 from artifex.data.buffers import BufferPool
-from artifex.data.clock import Stage
+from artifex.data.clock import IDLE, current_clock, use_clock
 from artifex.data.errors import RecordError
 from artifex.data.faults import Faults, read_what_is_good
 from artifex.data.meter import Meter
@@ -46,7 +46,7 @@ class HostBatches:
     Without workers each batch is read when it is asked for, by the one who asks.
     An error surfaces at the batch that it belongs to, and is the one of the earliest bad row: which
     error comes does not depend on the number of workers. After it, or after `close`, there is nothing more. With
-    `faults` a bad record is no error, but a row that is told in `bad`. The `meter` is told what time goes into.
+    `faults` a bad record is no error, but a row that is told in `bad`. The `meter` is told what reading goes into.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class HostBatches:
         self._meter.num_workers = num_workers
         self._watch = None if timeout is None else Watch(timeout, ends_program=num_workers == 0)
         self._reader, self._rows = reader, iter(rows)
+        self._is_gather = reader.in_memory
         self._records: Records = reader if self._watch is None else WatchedReader(reader, self._watch)
         self._texts = [name for name, field in reader.spec.items() if field.is_text]
         self._pool = BufferPool(reader.spec, batch_size)
@@ -79,7 +80,10 @@ class HostBatches:
 
     def __next__(self) -> HostBatch:
         try:
-            rows, arrays, bad = self._read_here() if self._workers is None else self._read_by(self._workers)
+            if self._workers is not None:
+                rows, arrays, bad = self._read_by(self._workers)
+            else:
+                rows, arrays, bad = self._read_here() if self._is_gather else self._read_timed()
             if self._faults is not None:
                 self._faults.count(len(rows.numbers), [error for _, error in bad])
         except BaseException:
@@ -118,14 +122,23 @@ class HostBatches:
         if self._watch is not None:
             self._watch.close()
 
+    def _read_timed(self) -> _Read:
+        before = current_clock()
+        try:
+            clock = self._meter.begin_piece()
+            result = self._read_here()
+            clock.switch(IDLE)
+            return result
+        finally:
+            use_clock(before)
+
     def _read_here(self) -> _Read:
         rows = next(self._rows)
         arrays, random, bad = self._slots(rows), self._random(rows), list[_Bad]()
-        with self._meter.reading:
-            if self._faults is None:
-                self._records.read_into(rows.numbers, arrays, random)
-            else:
-                bad = read_what_is_good(self._records, rows.numbers, arrays, random)
+        if self._faults is None:
+            self._records.read_into(rows.numbers, arrays, random)
+        else:
+            bad = read_what_is_good(self._records, rows.numbers, arrays, random)
         return rows, arrays, bad
 
     def _read_by(self, workers: Workers) -> _Read:
@@ -133,11 +146,7 @@ class HostBatches:
         if not self._ahead:
             raise StopIteration
         reading = self._ahead.popleft()
-        self._meter.clock.switch(Stage.WAIT)
-        try:
-            reading.wait(self._watch)
-        finally:
-            self._meter.clock.switch(Stage.OVERHEAD)
+        reading.wait(self._watch)
         if self._has_begun:
             self._fill(workers, self._prefetch)
         self._has_begun = True
@@ -202,7 +211,7 @@ class _Reading:
             raise min(self._errors, key=lambda error: error[0])[1]
 
     def _read(self, start: int, stop: int) -> None:
-        clock = self._meter.piece()
+        clock = self._meter.begin_piece()
         try:
             out = {name: array[start:stop] for name, array in self.arrays.items()}
             random = self._random.rows(start, stop) if self._random else None
@@ -216,7 +225,7 @@ class _Reading:
         except BaseException as error:  # carried to the thread that waits for the batch
             with self._lock:
                 self._errors.append((start, error))
-        clock.switch(Stage.AWAY)
+        clock.switch(IDLE)
         with self._lock:
             self._unfinished -= 1
             if self._unfinished == 0:

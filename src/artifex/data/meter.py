@@ -1,25 +1,31 @@
-"""Measuring one iteration of a loader: clocks of its threads, counts of its batches, and the figures made of them."""
+"""Measuring one iteration of a loader: clocks of those who read, counts of batches, and the figures made of them.
 
-from collections import deque
-from collections.abc import Callable, Iterator
+A batch of data in memory takes 100 microseconds in all, of which a look at the clock with what belongs to it is one
+half to one: so of such batches some are timed and the others only counted.
+"""
+
+from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple
 
-from artifex.data.clock import Clock, Stage, current_clock, use_clock
+from artifex.data.clock import ASSEMBLE, DECODE, IDLE, MAP, READ, Clock, current_clock, use_clock
 from artifex.data.stats import LoaderStats
 
-T = TypeVar("T", covariant=True)
-
 _SECOND = 1e9
+_NEVER = 2**63
 
 
 class _Totals(NamedTuple):
     """What there was since the iteration began, at one moment. Times are in nanoseconds."""
 
     at: int
-    consumer: list[int]
-    workers: list[int]
+    inside: int
+    fetched: int
+    crossed: int
+    reading: list[int]
     batches: int
+    timed: int
+    taken: int
     samples: int
     bytes: int
     on_host: int
@@ -28,19 +34,20 @@ class _Totals(NamedTuple):
 
 
 class Meter:
-    """What the parts of a loader tell about an iteration. `stats` is for any thread, `piece` for workers.
+    """What the parts of a loader tell about an iteration.
 
-    All else is for the consumer's thread.
+    Who hands batches on calls `asked` and, while `is_on`, `handed_out`; the feed calls `took` for each batch and,
+    while `is_on`, `found` and `crossed`; whoever reads records `begin_piece`. `stats` is for any thread.
 
     Args:
-        on_stats: is called in the consumer's thread when a batch is asked for, and at the end.
+        on_stats: is called in the consumer's thread when a batch is asked for, and by `report`.
         every: seconds, > 0, that pass at least between two calls.
         worker: "thread" or "process".
 
     Attributes:
-        clock: of the consumer's thread.
-        reading: a context in which the consumer's thread reads records itself.
-        num_workers: to be set by who starts them.
+        num_workers: of threads or processes, once they have started.
+        stride: of which batches one is timed, beside the first few; 1 for all.
+        is_on: whether the present batch is timed.
     """
 
     def __init__(
@@ -49,64 +56,76 @@ class Meter:
         every: float = 1.0,
         worker: str = "thread",
     ) -> None:
-        self.clock, self.num_workers = Clock(Stage.OVERHEAD), 0
-        self.reading = _Reading(self.clock)
-        self._on_stats, self._every, self._worker = on_stats, every * _SECOND, worker
-        self._workers: set[Clock] = set()
+        self.num_workers, self.stride, self.is_on = 0, 1, True
+        self._on_stats, self._every, self._worker = on_stats, int(every * _SECOND), worker
+        self._due = _NEVER
+        self._clocks: set[Clock] = set()
         self._begin = perf_counter_ns()
-        self._crossed: deque[tuple[int, int]] = deque()
-        self._batches = self._samples = self._bytes = 0
+        # When the present batch was asked for, 0 if it was handed out; and what was last heard of it.
+        self._asked = self._mark = 0
+        self._inside = self._fetched = self._crossed = 0
+        self._turn, self._timed, self._taken, self._samples, self._bytes = -1, 0, 0, 0, 0
         self._on_host = self._on_device = self._starved = 0
         self._first: _Totals | None = None
         self._reported: _Totals | None = None
         self._last: _Totals | None = None
 
-    def of(self, batches: "Closing[T]") -> "Metered[T]":
-        """The batches of a feed, with a look at when they are asked for and when they are handed out."""
-        return Metered(self, batches)
-
     def asked(self) -> None:
         """The consumer wants a batch."""
-        reported = self._reported
-        if self._on_stats and reported and perf_counter_ns() - reported.at >= self._every:
-            self.report()
-        self.clock.switch(Stage.OVERHEAD)
-
-    def handed_out(self) -> None:
-        """It has it."""
-        rows, nbytes = self._crossed.popleft()
-        self._batches += 1
-        self._samples += rows
-        self._bytes += nbytes
-        self.clock.switch(Stage.AWAY)
-        if self._first is None:
-            self._first = self._reported = self._totals()
+        self._turn = turn = self._turn + 1
+        self.is_on = is_on = turn % self.stride == 0 or turn < self.stride
+        if is_on:
+            self._asked = self._mark = perf_counter_ns()
+            if self._asked >= self._due:
+                self._asked = 0
+                self.report()
+                self._asked = self._mark = perf_counter_ns()
 
     def found(self, on_host: int, on_device: int) -> None:
-        """So many batches were ready when one was asked for."""
+        """So many batches had been read, and so many had crossed, when one was asked for."""
         self._on_host += on_host
         self._on_device += on_device
         self._starved += not (on_host or on_device)
 
-    def crossed(self, rows: int, nbytes: int) -> None:
-        """A batch was taken to the device; they are handed out in the same order."""
-        self._crossed.append((rows, nbytes))
+    def took(self, rows: int, nbytes: int) -> None:
+        """A batch goes to the device."""
+        self._taken += 1
+        self._samples += rows
+        self._bytes += nbytes
 
-    def piece(self) -> Clock:
-        """A worker begins a piece of a batch. It is to switch the clock to `Stage.AWAY` at the end of it."""
+    def crossed(self, fetched_at: int) -> None:
+        """It has crossed, after it had been got at `fetched_at` (of `perf_counter_ns`)."""
+        now = perf_counter_ns()
+        self._fetched += fetched_at - self._mark
+        self._crossed += now - fetched_at
+        self._mark = now
+
+    def handed_out(self) -> None:
+        """The consumer has its batch."""
+        now = perf_counter_ns()
+        self._inside += now - self._asked
+        self._timed += 1
+        self._asked = 0
+        if self._first is None:
+            self._first = self._totals()
+            self._set_reported(self._first)
+
+    def begin_piece(self) -> Clock:
+        """A worker begins to read. It is to switch the clock to `IDLE` at the end of it."""
         clock = current_clock()
-        if clock not in self._workers:
+        if clock not in self._clocks:
             clock = Clock()
             use_clock(clock)
-            self._workers.add(clock)
-        clock.switch(Stage.ASSEMBLE)
+            self._clocks.add(clock)
+        clock.switch(ASSEMBLE)
         return clock
 
     def report(self) -> None:
         """Calls `on_stats` with the figures since the last time."""
         if self._on_stats is not None and self._reported is not None:
-            since, self._reported = self._reported, self._totals()
-            self._on_stats(self._between(since, self._reported))
+            since, now = self._reported, self._totals()
+            self._set_reported(now)
+            self._on_stats(self._between(since, now))
 
     def finish(self) -> None:
         """The iteration is over: time stands still from now on."""
@@ -118,87 +137,65 @@ class Meter:
         now = self._last or self._totals()
         return self._between(self._first or now, now)
 
+    def _set_reported(self, totals: _Totals) -> None:
+        self._reported = totals
+        self._due = _NEVER if self._on_stats is None else totals.at + self._every
+
     def _totals(self) -> _Totals:
-        workers = [0] * len(Stage)
-        for clock in list(self._workers):
-            workers = [a + b for a, b in zip(workers, clock.times(), strict=True)]
-        consumer = self.clock.times()
-        counts = self._batches, self._samples, self._bytes, self._on_host, self._on_device, self._starved
-        return _Totals(perf_counter_ns(), consumer, workers, *counts)
+        reading = [0] * 5
+        for clock in list(self._clocks):
+            reading = [a + b for a, b in zip(reading, clock.times(), strict=True)]
+        now, asked = perf_counter_ns(), self._asked
+        return _Totals(
+            at=now,
+            inside=self._inside + (now - asked if asked else 0),
+            fetched=self._fetched,
+            crossed=self._crossed,
+            reading=reading,
+            batches=self._turn + (asked == 0),
+            timed=self._timed,
+            taken=self._taken,
+            samples=self._samples,
+            bytes=self._bytes,
+            on_host=self._on_host,
+            on_device=self._on_device,
+            starved=self._starved,
+        )
 
     def _between(self, since: _Totals, now: _Totals) -> LoaderStats:
-        consumer = [(b - a) / _SECOND for a, b in zip(since.consumer, now.consumer, strict=True)]
-        workers = [(b - a) / _SECOND for a, b in zip(since.workers, now.workers, strict=True)]
-        # The consumer's thread reads where there are no workers.
-        reading = [a + b for a, b in zip(consumer, workers, strict=True)]
-        seconds, asked = sum(consumer), max(now.batches - since.batches, 1)
-        per_second = 1 / seconds if seconds else 0.0
+        seconds, timed = (now.at - since.at) / _SECOND, max(now.timed - since.timed, 1)
+        batches, taken = now.batches - since.batches, max(now.taken - since.taken, 1)
+        # Those that were timed stand for all.
+        scale = max(batches / timed, 1.0) / _SECOND
+        inside = min((now.inside - since.inside) * scale, seconds)
+        fetched, crossed = (now.fetched - since.fetched) * scale, (now.crossed - since.crossed) * scale
+        reading = [(b - a) / _SECOND for a, b in zip(since.reading, now.reading, strict=True)]
+        if not self.num_workers:  # whatever the readers do not tell
+            reading[ASSEMBLE] = max(fetched - reading[READ] - reading[DECODE] - reading[MAP], 0.0)
+        per_second = batches / seconds if seconds else 0.0
         return LoaderStats(
             num_batches=now.batches,
             num_samples=now.samples,
             num_bytes=now.bytes,
             first_batch_seconds=(self._first.at - self._begin) / _SECOND if self._first else 0.0,
             seconds=seconds,
-            batches_per_second=(now.batches - since.batches) * per_second,
-            samples_per_second=(now.samples - since.samples) * per_second,
-            bytes_per_second=(now.bytes - since.bytes) * per_second,
-            wait_share=1 - consumer[Stage.AWAY] * per_second if seconds else 0.0,
-            consumer_seconds=consumer[Stage.AWAY],
-            wait_seconds=consumer[Stage.WAIT],
-            transfer_seconds=consumer[Stage.TRANSFER],
-            overhead_seconds=consumer[Stage.OVERHEAD],
-            read_seconds=reading[Stage.READ],
-            decode_seconds=reading[Stage.DECODE],
-            map_seconds=reading[Stage.MAP],
-            assemble_seconds=reading[Stage.ASSEMBLE],
-            idle_seconds=workers[Stage.AWAY],
-            ready_on_host=(now.on_host - since.on_host) / asked,
-            ready_on_device=(now.on_device - since.on_device) / asked,
-            starved_share=(now.starved - since.starved) / asked,
+            batches_per_second=per_second,
+            # Batches cross before they are handed out: their mean size is known, not which of them count.
+            samples_per_second=(now.samples - since.samples) / taken * per_second,
+            bytes_per_second=(now.bytes - since.bytes) / taken * per_second,
+            wait_share=inside / seconds if seconds else 0.0,
+            consumer_seconds=seconds - inside,
+            wait_seconds=fetched if self.num_workers else 0.0,
+            transfer_seconds=crossed,
+            overhead_seconds=max(inside - fetched - crossed, 0.0),
+            read_seconds=reading[READ],
+            decode_seconds=reading[DECODE],
+            map_seconds=reading[MAP],
+            assemble_seconds=reading[ASSEMBLE],
+            idle_seconds=reading[IDLE] if self.num_workers else 0.0,
+            ready_on_host=(now.on_host - since.on_host) / timed,
+            ready_on_device=(now.on_device - since.on_device) / timed,
+            starved_share=(now.starved - since.starved) / timed,
             num_workers=self.num_workers,
             worker=self._worker,
         )
-
-
-class _Reading:
-    """Lends a clock to the thread, so that what runs in it is timed."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = self._before = clock
-
-    def __enter__(self) -> None:
-        self._before = use_clock(self._clock)
-        self._clock.switch(Stage.ASSEMBLE)
-
-    def __exit__(self, *_: object) -> None:
-        self._clock.switch(Stage.OVERHEAD)
-        use_clock(self._before)
-
-
-class Closing(Iterator[T], Protocol[T]):
-    """An iterator that can be closed, as generators can."""
-
-    def close(self) -> None:
-        """Ends it."""
-        ...
-
-
-class Metered(Generic[T]):
-    """The batches of a feed, measured."""
-
-    def __init__(self, meter: Meter, batches: Closing[T]) -> None:
-        self._meter, self._batches = meter, batches
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> T:
-        self._meter.asked()
-        batch = next(self._batches)
-        self._meter.handed_out()
-        return batch
-
-    def close(self) -> None:
-        """Ends the feed and the measuring."""
-        self._batches.close()
-        self._meter.finish()

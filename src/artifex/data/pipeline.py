@@ -339,24 +339,28 @@ class DataLoader:
 
     def _epoch(self, position: _Position) -> Iterator[Batch]:
         self._meter = meter = self._new_meter()
-        batches = meter.of(self._feed.batches(self._rows_from(position.epoch, position.step), meter))
+        batches = self._feed.batches(self._rows_from(position.epoch, position.step), meter)
         try:
             # Without a name for the batch: it would live on while the next one is made.
             for _ in range(position.step, len(self)):
+                meter.asked()
                 if self._stop is None:
-                    yield self._handed_out(next(batches), position)
+                    yield self._handed_out(next(batches), position, meter)
                 else:
                     try:
-                        yield self._handed_out(self._stop.next(batches), position)
+                        yield self._handed_out(self._stop.next(batches), position, meter)
                     except StopIteration:
                         break
             meter.report()
         finally:
             batches.close()
+            meter.finish()
             if self._stop is not None and self._stop.is_requested:
                 self._stop.hand_over()
 
-    def _handed_out(self, batch: Batch, position: _Position) -> Batch:
+    def _handed_out(self, batch: Batch, position: _Position, meter: Meter) -> Batch:
+        if meter.is_on:
+            meter.handed_out()
         position.step += 1
         if position.step == len(self):
             position.epoch, position.step = position.epoch + 1, 0

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.buckets import refuse_buckets
-from artifex.data.clock import Stage, current_clock
+from artifex.data.clock import MAP, READ, current_clock
 from artifex.data.errors import (
     ConfigError,
     ConfigTypeError,
@@ -128,7 +128,7 @@ class MappedReader:
     def _sample(self, number: int, rows: Arrays, row: int, rng: np.random.Generator | None) -> Sample:
         sample = {name: array[row] for name, array in rows.items()}
         clock = current_clock()
-        before = clock.switch(Stage.MAP)
+        before = clock.switch(MAP)
         try:
             made = self._function(sample, rng) if self._random else self._function(sample)
         except Exception as error:
@@ -180,7 +180,7 @@ class ItemReader:
 
     def _sample(self, number: int) -> Mapping[str, Any]:
         clock = current_clock()
-        before = clock.switch(Stage.READ)
+        before = clock.switch(READ)
         try:
             sample = self._items[number]
         except RecordError as error:

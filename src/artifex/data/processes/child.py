@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.clock import Clock, Stage, use_clock
+from artifex.data.clock import ASSEMBLE, Clock, use_clock
 from artifex.data.errors import TransformError
 from artifex.data.processes.shared import SharedRows
 from artifex.data.randomness import RecordRandom
@@ -43,9 +43,9 @@ def main(connection: Connection, pickled: bytes, name: str, num_rows: int) -> No
     texts = [field for field, one in reader.spec.items() if one.is_text]
     try:
         while (request := connection.recv()) is not None:
-            clock = Clock(Stage.ASSEMBLE)
-            use_clock(clock)
+            use_clock(clock := Clock(ASSEMBLE))
             answer = _answer(reader, rows, texts, request)
+            clock.switch(ASSEMBLE)
             connection.send(answer._replace(times=tuple(clock.times())))
     except (EOFError, OSError):  # the program is gone
         pass
