@@ -38,7 +38,9 @@ class Clock:
         now = perf_counter_ns()
         before = self._stage
         self._times[before] += now - self._since
-        self._stage, self._since = stage, now
+        # In this order: who looks in between finds no more time in a stage than there was.
+        self._since = now
+        self._stage = stage
         return before
 
     def credit(self, stage: int, time: int) -> None:
@@ -47,8 +49,11 @@ class Clock:
         self._since += time
 
     def times(self) -> list[int]:
-        """Nanoseconds by stage, without the present one: that counts when it ends."""
-        return self._times.copy()
+        """Nanoseconds by stage. Work counts when its stage ends, for until then it may be credited to another."""
+        times = self._times.copy()
+        if self._stage == IDLE:
+            times[IDLE] += max(perf_counter_ns() - self._since, 0)
+        return times
 
 
 class _Here(threading.local):

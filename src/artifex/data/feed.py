@@ -103,7 +103,7 @@ class HostFeed:
             meter=meter,
         )
         is_quick = self._reader.in_memory and self._is_small
-        meter.stride = _TIMED_OF_QUICK if is_quick else 1
+        meter.stride, meter.row_bytes = _TIMED_OF_QUICK if is_quick else 1, self._row_bytes
         ahead: deque[Batch] = deque()
         spares = self._crossing.spares()
         try:
@@ -130,8 +130,10 @@ class HostFeed:
         batch = next(host, None)
         if batch is None:
             return False
-        rows = len(batch.rows.numbers)
-        meter.took(rows, rows * self._row_bytes or sum(array.nbytes for array in batch.arrays.values()))
+        meter.taken += 1
+        meter.samples += len(batch.rows.numbers)
+        if not self._row_bytes:
+            meter.bytes += sum(array.nbytes for array in batch.arrays.values())
         if meter.is_on:
             fetched = perf_counter_ns()
             ahead.append(self._cross(batch, spares))
@@ -201,12 +203,13 @@ class TableFeed:
 
     def batches(self, rows: Iterable[Rows], meter: Meter | None = None) -> Generator[Batch, None, None]:
         meter = Meter() if meter is None else meter
-        meter.stride = _TIMED_OF_QUICK
+        meter.stride, meter.row_bytes = _TIMED_OF_QUICK, np.dtype(np.int32).itemsize
         ahead: deque[Batch] = deque()
         spares = self._crossing.spares()
         for row in rows:
             index = row.numbers.astype(np.int32)
-            meter.took(len(index), index.nbytes)
+            meter.taken += 1
+            meter.samples += len(index)
             fetched = perf_counter_ns() if meter.is_on else 0
             ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table, spares))
             if meter.is_on:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from artifex.data.buckets import BucketReader
 from artifex.data.buffers import BufferPool
-from artifex.data.clock import IDLE, current_clock, use_clock
+from artifex.data.clock import ASSEMBLE, IDLE, Clock, use_clock
 from artifex.data.errors import RecordError
 from artifex.data.faults import Faults, read_what_is_good
 from artifex.data.meter import Meter
@@ -64,9 +64,10 @@ class HostBatches:
     ) -> None:
         self._faults, self._meter = faults, Meter() if meter is None else meter
         self._meter.num_workers = num_workers
+        # A mere gather is not worth a clock.
+        self._clock = None if num_workers or reader.in_memory else self._meter.new_clock()
         self._watch = None if timeout is None else Watch(timeout, ends_program=num_workers == 0)
         self._reader, self._rows = reader, iter(rows)
-        self._is_gather = reader.in_memory
         self._records: Records = reader if self._watch is None else WatchedReader(reader, self._watch)
         self._texts = [name for name, field in reader.spec.items() if field.is_text]
         self._pool = BufferPool(reader.spec, batch_size)
@@ -83,7 +84,9 @@ class HostBatches:
             if self._workers is not None:
                 rows, arrays, bad = self._read_by(self._workers)
             else:
-                rows, arrays, bad = self._read_here() if self._is_gather else self._read_timed()
+                rows, arrays, bad = (
+                    self._read_here() if self._clock is None else self._read_timed(self._clock)
+                )
             if self._faults is not None:
                 self._faults.count(len(rows.numbers), [error for _, error in bad])
         except BaseException:
@@ -122,14 +125,13 @@ class HostBatches:
         if self._watch is not None:
             self._watch.close()
 
-    def _read_timed(self) -> _Read:
-        before = current_clock()
+    def _read_timed(self, clock: Clock) -> _Read:
+        before = use_clock(clock)
+        clock.switch(ASSEMBLE)
         try:
-            clock = self._meter.begin_piece()
-            result = self._read_here()
-            clock.switch(IDLE)
-            return result
+            return self._read_here()
         finally:
+            clock.switch(IDLE)
             use_clock(before)
 
     def _read_here(self) -> _Read:

@@ -36,8 +36,9 @@ class _Totals(NamedTuple):
 class Meter:
     """What the parts of a loader tell about an iteration.
 
-    Who hands batches on calls `asked` and, while `is_on`, `handed_out`; the feed calls `took` for each batch and,
-    while `is_on`, `found` and `crossed`; whoever reads records `begin_piece`. `stats` is for any thread.
+    Who hands batches on counts `turn`, calls `asked` when it is `next_on`, and `handed_out` while `is_on`. The feed
+    counts what it takes, and calls `found` and `crossed` while `is_on`; whoever reads records calls `begin_piece`.
+    `stats` is for any thread.
 
     Args:
         on_stats: is called in the consumer's thread when a batch is asked for, and by `report`.
@@ -46,8 +47,14 @@ class Meter:
 
     Attributes:
         num_workers: of threads or processes, once they have started.
-        stride: of which batches one is timed, beside the first few; 1 for all.
+        stride: of so many batches one is timed, after as many at the beginning; 1 for all.
+        turn: the batch that was asked for last, from 0.
+        next_on: the next one that is timed.
         is_on: whether the present batch is timed.
+        taken: batches that were taken to the device.
+        samples: rows of them.
+        row_bytes: bytes of a row, if all have as many.
+        bytes: of all rows, if not.
     """
 
     def __init__(
@@ -56,7 +63,8 @@ class Meter:
         every: float = 1.0,
         worker: str = "thread",
     ) -> None:
-        self.num_workers, self.stride, self.is_on = 0, 1, True
+        self.num_workers, self.stride, self.turn, self.next_on, self.is_on = 0, 1, -1, 0, True
+        self.taken = self.samples = self.row_bytes = self.bytes = 0
         self._on_stats, self._every, self._worker = on_stats, int(every * _SECOND), worker
         self._due = _NEVER
         self._clocks: set[Clock] = set()
@@ -64,22 +72,19 @@ class Meter:
         # When the present batch was asked for, 0 if it was handed out; and what was last heard of it.
         self._asked = self._mark = 0
         self._inside = self._fetched = self._crossed = 0
-        self._turn, self._timed, self._taken, self._samples, self._bytes = -1, 0, 0, 0, 0
-        self._on_host = self._on_device = self._starved = 0
+        self._timed = self._on_host = self._on_device = self._starved = 0
         self._first: _Totals | None = None
         self._reported: _Totals | None = None
         self._last: _Totals | None = None
 
     def asked(self) -> None:
-        """The consumer wants a batch."""
-        self._turn = turn = self._turn + 1
-        self.is_on = is_on = turn % self.stride == 0 or turn < self.stride
-        if is_on:
-            self._asked = self._mark = perf_counter_ns()
-            if self._asked >= self._due:
-                self._asked = 0
-                self.report()
-                self._asked = self._mark = perf_counter_ns()
+        """The consumer wants a batch that is timed."""
+        if perf_counter_ns() >= self._due:
+            self.turn -= 1  # it does not count yet
+            self.report()
+            self.turn += 1
+        self.is_on = True
+        self._asked = self._mark = perf_counter_ns()
 
     def found(self, on_host: int, on_device: int) -> None:
         """So many batches had been read, and so many had crossed, when one was asked for."""
@@ -87,14 +92,8 @@ class Meter:
         self._on_device += on_device
         self._starved += not (on_host or on_device)
 
-    def took(self, rows: int, nbytes: int) -> None:
-        """A batch goes to the device."""
-        self._taken += 1
-        self._samples += rows
-        self._bytes += nbytes
-
     def crossed(self, fetched_at: int) -> None:
-        """It has crossed, after it had been got at `fetched_at` (of `perf_counter_ns`)."""
+        """A batch was taken to the device, after it had been got at `fetched_at` (of `perf_counter_ns`)."""
         now = perf_counter_ns()
         self._fetched += fetched_at - self._mark
         self._crossed += now - fetched_at
@@ -106,6 +105,8 @@ class Meter:
         self._inside += now - self._asked
         self._timed += 1
         self._asked = 0
+        self.next_on = self.turn + (1 if self.turn < self.stride else self.stride)
+        self.is_on = self.stride == 1
         if self._first is None:
             self._first = self._totals()
             self._set_reported(self._first)
@@ -114,10 +115,15 @@ class Meter:
         """A worker begins to read. It is to switch the clock to `IDLE` at the end of it."""
         clock = current_clock()
         if clock not in self._clocks:
-            clock = Clock()
+            clock = self.new_clock()
             use_clock(clock)
-            self._clocks.add(clock)
         clock.switch(ASSEMBLE)
+        return clock
+
+    def new_clock(self) -> Clock:
+        """One whose times count."""
+        clock = Clock()
+        self._clocks.add(clock)
         return clock
 
     def report(self) -> None:
@@ -152,11 +158,11 @@ class Meter:
             fetched=self._fetched,
             crossed=self._crossed,
             reading=reading,
-            batches=self._turn + (asked == 0),
+            batches=self.turn + (asked == 0),
             timed=self._timed,
-            taken=self._taken,
-            samples=self._samples,
-            bytes=self._bytes,
+            taken=self.taken,
+            samples=self.samples,
+            bytes=self.bytes + self.samples * self.row_bytes,
             on_host=self._on_host,
             on_device=self._on_device,
             starved=self._starved,

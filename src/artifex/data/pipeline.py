@@ -343,7 +343,9 @@ class DataLoader:
         try:
             # Without a name for the batch: it would live on while the next one is made.
             for _ in range(position.step, len(self)):
-                meter.asked()
+                meter.turn += 1
+                if meter.turn >= meter.next_on:
+                    meter.asked()
                 if self._stop is None:
                     yield self._handed_out(next(batches), position, meter)
                 else:
@@ -353,8 +355,8 @@ class DataLoader:
                         break
             meter.report()
         finally:
-            batches.close()
             meter.finish()
+            batches.close()
             if self._stop is not None and self._stop.is_requested:
                 self._stop.hand_over()
 
