@@ -48,6 +48,7 @@ PUBLIC = {
         "LoaderCheckpointHandler",
         "LoaderRestore",
         "LoaderSave",
+        "LoaderStats",
         "ReadError",
         "RecordError",
         "Registry",

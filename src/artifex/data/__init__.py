@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from artifex.data.naming import with_names as with_names
     from artifex.data.pipeline import DataLoader as DataLoader
     from artifex.data.pipeline import create_data_loader as create_data_loader
+    from artifex.data.stats import LoaderStats as LoaderStats
 
 _ON_FIRST_USE = {
     "BadRecord": "artifex.data.faults",
@@ -58,6 +59,7 @@ _ON_FIRST_USE = {
     "LoaderRestore": "artifex.data.checkpoint",
     "LoaderSave": "artifex.data.checkpoint",
     "as_grain_source": "artifex.data.grain_source",
+    "LoaderStats": "artifex.data.stats",
     "batch_level": "artifex.data.device",
     "cache_info": "artifex.data.cache",
     "clear_cache": "artifex.data.cache",

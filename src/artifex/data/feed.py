@@ -3,17 +3,19 @@
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable
 from functools import partial
+from time import perf_counter_ns
 from typing import Any, Protocol, TypeAlias
 
 import jax
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.buckets import refuse_buckets
+from artifex.data.buckets import BucketReader, refuse_buckets
 from artifex.data.device import Crossing, DeviceArrays, Placement
 from artifex.data.errors import ConfigError
 from artifex.data.faults import Faults
 from artifex.data.loader import HostBatch, HostBatches
+from artifex.data.meter import Meter
 from artifex.data.plan import LastBatch, Plan, Rows
 from artifex.data.reader import Reader
 from artifex.data.reuse import SpareBatches
@@ -29,6 +31,8 @@ ScanStep: TypeAlias = Callable[[Any, DeviceArrays], tuple[Any, Any]]
 # Batches that are on the device, or on the way, before they are asked for.
 _DEVICE_AHEAD = 2
 
+# Of batches that take as long as timing them a hundred times, one in so many is timed.
+_TIMED_OF_QUICK = 8
 
 _SMALL_BATCH_BYTES = 2**20
 
@@ -39,10 +43,12 @@ _MOST_SCANS = 8
 class Feed(Protocol):
     """Makes batches of rows."""
 
-    def batches(self, rows: Iterable[Rows], *, is_one: bool = False) -> Generator[Batch, None, None]:
+    def batches(
+        self, rows: Iterable[Rows], meter: Meter | None = None, *, is_one: bool = False
+    ) -> Generator[Batch, None, None]:
         """The batches, in that order, some of them made ahead. To be closed, as generators are.
 
-        With `is_one` nothing is prepared for further ones.
+        The `meter` is told what time goes into. With `is_one` nothing is prepared for further ones.
         """
         ...
 
@@ -83,8 +89,12 @@ class HostFeed:
         self._seed = plan.seed if training else None
         self._num_workers, self._prefetch = num_workers, prefetch
         self._is_small = _is_worth_it(reader.spec, plan)
+        self._row_bytes = 0 if isinstance(reader, BucketReader) else sample_bytes(reader.spec)
 
-    def batches(self, rows: Iterable[Rows], *, is_one: bool = False) -> Generator[Batch, None, None]:
+    def batches(
+        self, rows: Iterable[Rows], meter: Meter | None = None, *, is_one: bool = False
+    ) -> Generator[Batch, None, None]:
+        meter = Meter() if meter is None else meter
         host = HostBatches(
             self._reader,
             (self._local(row) for row in rows),
@@ -94,16 +104,20 @@ class HostFeed:
             seed=self._seed,
             faults=self._faults,
             timeout=self._timeout,
+            meter=meter,
         )
         is_quick = self._reader.in_memory and self._is_small
+        meter.stride, meter.row_bytes = _TIMED_OF_QUICK if is_quick else 1, self._row_bytes
         ahead: deque[Batch] = deque()
         spares = None if is_one else self._crossing.spares()
         try:
             while True:
+                if meter.is_on:
+                    meter.found(host.num_ready(), len(ahead))
                 # A file's batch is taken over ahead only once it is there, so an error surfaces at its own
                 # batch, when all before it were handed out.
                 while not ahead or (len(ahead) < _DEVICE_AHEAD and (is_quick or host.is_ready())):
-                    if not self._cross_next(host, ahead, spares):
+                    if not self._cross_next(host, ahead, spares, meter):
                         break
                 if not ahead:
                     return
@@ -114,12 +128,24 @@ class HostFeed:
     def _local(self, rows: Rows) -> Rows:
         return rows if self._placement is None else rows.part(self._placement.local_rows)
 
-    def _cross_next(self, host: HostBatches, ahead: deque[Batch], spares: SpareBatches | None) -> bool:
+    def _cross_next(
+        self, host: HostBatches, ahead: deque[Batch], spares: SpareBatches | None, meter: Meter
+    ) -> bool:
         batch = next(host, None)
-        if batch is not None:
+        if batch is None:
+            return False
+        meter.taken += 1
+        meter.samples += len(batch.rows.numbers)
+        if not self._row_bytes:
+            meter.bytes += sum(array.nbytes for array in batch.arrays.values())
+        if meter.is_on:
+            fetched = perf_counter_ns()
             ahead.append(self._cross(batch, spares))
-            host.read_ahead()
-        return batch is not None
+            meter.crossed(fetched)
+        else:
+            ahead.append(self._cross(batch, spares))
+        host.read_ahead()
+        return True
 
     def _cross(self, host: HostBatch, spares: SpareBatches | None) -> Batch:
         rows = host.rows
@@ -179,14 +205,25 @@ class TableFeed:
         host = HostBatches(reader, [rows], len(numbers), num_workers=0, prefetch=1)
         self.table: DeviceArrays = jax.device_put(dict(next(host).arrays), device)
 
-    def batches(self, rows: Iterable[Rows], *, is_one: bool = False) -> Generator[Batch, None, None]:
+    def batches(
+        self, rows: Iterable[Rows], meter: Meter | None = None, *, is_one: bool = False
+    ) -> Generator[Batch, None, None]:
+        meter = Meter() if meter is None else meter
+        meter.stride, meter.row_bytes = _TIMED_OF_QUICK, np.dtype(np.int32).itemsize
         ahead: deque[Batch] = deque()
         spares = None if is_one else self._crossing.spares()
         for row in rows:
             index = row.numbers.astype(np.int32)
+            meter.taken += 1
+            meter.samples += len(index)
+            fetched = perf_counter_ns() if meter.is_on else 0
             ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table, spares))
+            if meter.is_on:
+                meter.crossed(fetched)
             if len(ahead) > self._ahead:
                 yield ahead.popleft()
+                if meter.is_on:
+                    meter.found(0, len(ahead))
         while ahead:
             yield ahead.popleft()
 

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from artifex.data.buckets import BucketReader
 from artifex.data.buffers import BufferPool
+from artifex.data.clock import ASSEMBLE, IDLE, Clock, use_clock
 from artifex.data.errors import RecordError
 from artifex.data.faults import Faults, read_what_is_good
+from artifex.data.meter import Meter
 from artifex.data.plan import Rows
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import Reader, Records
@@ -44,7 +46,7 @@ class HostBatches:
     Without workers each batch is read when it is asked for, by the one who asks.
     An error surfaces at the batch that it belongs to, and is the one of the earliest bad row: which
     error comes does not depend on the number of workers. After it, or after `close`, there is nothing more. With
-    `faults` a bad record is no error, but a row that is told in `bad`.
+    `faults` a bad record is no error, but a row that is told in `bad`. The `meter` is told what reading goes into.
     """
 
     def __init__(
@@ -58,8 +60,12 @@ class HostBatches:
         seed: int | None = None,
         faults: Faults | None = None,
         timeout: float | None = None,
+        meter: Meter | None = None,
     ) -> None:
-        self._faults = faults
+        self._faults, self._meter = faults, Meter() if meter is None else meter
+        self._meter.num_workers = num_workers
+        # A mere gather is not worth a clock.
+        self._clock = None if num_workers or reader.in_memory else self._meter.new_clock()
         self._watch = None if timeout is None else Watch(timeout, ends_program=num_workers == 0)
         self._reader, self._rows = reader, iter(rows)
         self._records: Records = reader if self._watch is None else WatchedReader(reader, self._watch)
@@ -75,7 +81,12 @@ class HostBatches:
 
     def __next__(self) -> HostBatch:
         try:
-            rows, arrays, bad = self._read_here() if self._workers is None else self._read_by(self._workers)
+            if self._workers is not None:
+                rows, arrays, bad = self._read_by(self._workers)
+            else:
+                rows, arrays, bad = (
+                    self._read_here() if self._clock is None else self._read_timed(self._clock)
+                )
             if self._faults is not None:
                 self._faults.count(len(rows.numbers), [error for _, error in bad])
         except BaseException:
@@ -87,6 +98,13 @@ class HostBatches:
     def is_ready(self) -> bool:
         """Whether the next batch is there already: asking for it neither waits nor fails."""
         return bool(self._ahead) and self._ahead[0].is_good()
+
+    def num_ready(self) -> int:
+        """How many batches are there already, without a gap."""
+        for number, reading in enumerate(self._ahead):
+            if not reading.is_good():
+                return number
+        return len(self._ahead)
 
     def read_ahead(self) -> None:
         """Begins to read what comes next. To be called once the first batch is where it is wanted.
@@ -106,6 +124,15 @@ class HostBatches:
             workers.close()
         if self._watch is not None:
             self._watch.close()
+
+    def _read_timed(self, clock: Clock) -> _Read:
+        before = use_clock(clock)
+        clock.switch(ASSEMBLE)
+        try:
+            return self._read_here()
+        finally:
+            clock.switch(IDLE)
+            use_clock(before)
 
     def _read_here(self) -> _Read:
         rows = next(self._rows)
@@ -134,7 +161,9 @@ class HostBatches:
                 return
             arrays = self._slots(rows)
             random, is_strict = self._random(rows), self._faults is None
-            self._ahead.append(_Reading(self._records, rows, random, arrays, workers, is_strict=is_strict))
+            self._ahead.append(
+                _Reading(self._records, rows, random, arrays, workers, self._meter, is_strict=is_strict)
+            )
 
     def _slots(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         reader = self._reader
@@ -155,12 +184,13 @@ class _Reading:
         random: RecordRandom | None,
         arrays: dict[str, npt.NDArray[Any]],
         workers: Workers,
+        meter: Meter,
         *,
         is_strict: bool,
     ) -> None:
         self.rows, self.arrays, self._is_strict = rows, arrays, is_strict
         self.bad: list[_Bad] = []
-        self._reader, self._random = reader, random
+        self._reader, self._random, self._meter = reader, random, meter
         self._lock, self._done = threading.Lock(), threading.Event()
         self._errors: list[tuple[int, BaseException]] = []
         size = len(rows.numbers)
@@ -183,6 +213,7 @@ class _Reading:
             raise min(self._errors, key=lambda error: error[0])[1]
 
     def _read(self, start: int, stop: int) -> None:
+        clock = self._meter.begin_piece()
         try:
             out = {name: array[start:stop] for name, array in self.arrays.items()}
             random = self._random.rows(start, stop) if self._random else None
@@ -196,6 +227,7 @@ class _Reading:
         except BaseException as error:  # carried to the thread that waits for the batch
             with self._lock:
                 self._errors.append((start, error))
+        clock.switch(IDLE)
         with self._lock:
             self._unfinished -= 1
             if self._unfinished == 0:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -13,15 +14,17 @@ from artifex.data.buckets import BucketReader
 from artifex.data.cache import CacheKind, cached_reader
 from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer, check_positive
 from artifex.data.device import Crossing, Placement, Step, describe_step
-from artifex.data.errors import ConfigError
+from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.faults import BadRecord, BadRows, OnError, make_faults, source_digest
 from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
+from artifex.data.meter import Meter
 from artifex.data.plan import Bucketed, LastBatch, Plan, Rows, arrange, last_batch
 from artifex.data.plan.order import MAX_SEED
 from artifex.data.preemption import StopOnSignal
 from artifex.data.processes import ProcessReader
 from artifex.data.samples import reader_of
 from artifex.data.state import make_state, read_state
+from artifex.data.stats import LoaderStats
 from artifex.data.types import Spec, sample_bytes
 from artifex.data.warn import warn
 from artifex.data.workers import worker_count
@@ -124,6 +127,8 @@ class DataLoader:
         bad_rows: str | BadRows = BadRows.MASK,
         worker: str | WorkerKind = WorkerKind.THREAD,
         timeout: float | None = None,
+        on_stats: Callable[[LoaderStats], None] | None = None,
+        stats_every: float = 10.0,
     ) -> None:
         batch_size = check_integer("batch_size", batch_size, 1, LARGEST_INT32)
         seed = check_integer("seed", seed, 0, MAX_SEED)
@@ -200,6 +205,12 @@ class DataLoader:
                 compact=compact,
                 timeout=timeout,
             )
+        if on_stats is not None and not callable(on_stats):
+            raise ConfigTypeError(f"`on_stats` must be a function of a LoaderStats or None, got {on_stats!r}")
+        worker = WorkerKind.PROCESS if isinstance(reader, ProcessReader) else WorkerKind.THREAD
+        every = check_positive("stats_every", stats_every)
+        self._new_meter = partial(Meter, on_stats, every, worker.value)
+        self._meter = self._new_meter()
         self._position = _Position(0, 0)
         self._starts_at = self._position
         self._stop: StopOnSignal | None = None
@@ -343,29 +354,44 @@ class DataLoader:
         """Whether a signal has ended the iteration; see `stop_on`."""
         return self._stop is not None and self._stop.is_requested
 
+    def stats(self) -> LoaderStats:
+        """What the time of the newest iteration goes into, until now or until its end; from any thread.
+
+        All zeros before the first. `batch` and `scan` are no iterations.
+        """
+        return self._meter.stats()
+
     def _next_epoch(self) -> _Position:
         position = _Position(self._starts_at.epoch, self._starts_at.step)
         self._position, self._starts_at = position, _Position(position.epoch + 1, 0)
         return position
 
     def _epoch(self, position: _Position) -> Iterator[Batch]:
-        batches = self._feed.batches(self._rows_from(position.epoch, position.step))
+        self._meter = meter = self._new_meter()
+        batches = self._feed.batches(self._rows_from(position.epoch, position.step), meter)
         try:
             # Without a name for the batch: it would live on while the next one is made.
             for _ in range(position.step, len(self)):
+                meter.turn += 1
+                if meter.turn >= meter.next_on:
+                    meter.asked()
                 if self._stop is None:
-                    yield self._handed_out(next(batches), position)
+                    yield self._handed_out(next(batches), position, meter)
                 else:
                     try:
-                        yield self._handed_out(self._stop.next(batches), position)
+                        yield self._handed_out(self._stop.next(batches), position, meter)
                     except StopIteration:
                         break
+            meter.report()
         finally:
+            meter.finish()
             batches.close()
             if self._stop is not None and self._stop.is_requested:
                 self._stop.hand_over()
 
-    def _handed_out(self, batch: Batch, position: _Position) -> Batch:
+    def _handed_out(self, batch: Batch, position: _Position, meter: Meter) -> Batch:
+        if meter.is_on:
+            meter.handed_out()
         position.step += 1
         if position.step == len(self):
             position.epoch, position.step = position.epoch + 1, 0
@@ -406,6 +432,8 @@ def create_data_loader(
     bad_rows: str | BadRows = BadRows.MASK,
     worker: str | WorkerKind = WorkerKind.THREAD,
     timeout: float | None = None,
+    on_stats: Callable[[LoaderStats], None] | None = None,
+    stats_every: float = 10.0,
 ) -> DataLoader:
     """A loader over all records of a dataset, which can be iterated once per epoch.
 
@@ -464,6 +492,9 @@ def create_data_loader(
         timeout: seconds that one record may take to read, > 0; then the stacks of all threads are written to the
             standard error, and the error names the record (with `num_workers=0` the program is ended). None waits
             for any time. Records are read one by one then, which costs some microseconds each.
+        on_stats: is called with the `LoaderStats` since its last call, in the thread that iterates, when that asks
+            for a batch and at the end of an iteration. An error of its ends the iteration.
+        stats_every: seconds between two such calls, at least, > 0.
 
     Raises:
         ConfigError: an argument is out of range, or there are no records.
@@ -496,6 +527,8 @@ def create_data_loader(
         bad_rows=bad_rows,
         worker=worker,
         timeout=timeout,
+        on_stats=on_stats,
+        stats_every=stats_every,
     )
 
 

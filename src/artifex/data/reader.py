@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.clock import DECODE, READ, current_clock
 from artifex.data.codecs import Codec
 from artifex.data.errors import ConfigError, MissingPackageError, RecordError, ShapeError
 from artifex.data.fingerprint import Fingerprint, Stamped, digest, of_arrays, stamp_of, stamp_of_arrays
@@ -96,7 +98,10 @@ class RecordReader:
         return len(self.source)
 
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        begun = since = perf_counter_ns()
+        reading = 0
         for row, (number, record) in enumerate(zip(indices, self._records(indices), strict=True)):
+            reading += perf_counter_ns() - since
             rng = random.generator(row) if random else None
             try:
                 for name, (key, codec) in self.codecs.items():
@@ -108,6 +113,10 @@ class RecordReader:
                 raise MissingPackageError(f"{where}: {error}") from error
             for name, key in (*self.numbers.items(), *self.texts.items()):
                 out[name][row] = record[key]
+            since = perf_counter_ns()
+        clock = current_clock()
+        clock.credit(READ, reading)
+        clock.credit(DECODE, since - begun - reading)
 
     def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
         return unchanged(self.source, indices)

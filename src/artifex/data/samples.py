@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.buckets import refuse_buckets
+from artifex.data.clock import MAP, READ, current_clock
 from artifex.data.errors import (
     ConfigError,
     ConfigTypeError,
@@ -151,14 +152,18 @@ class MappedReader:
 
     def _sample(self, number: int, rows: Arrays, row: int, rng: np.random.Generator | None) -> Sample:
         sample = {name: array[row] for name, array in rows.items()}
+        clock = current_clock()
+        before = clock.switch(MAP)
         try:
-            return self._function(sample, rng) if self._random else self._function(sample)
+            made = self._function(sample, rng) if self._random else self._function(sample)
         except Exception as error:
             raise TransformError(
                 f"{self._function!r} failed on this sample: {type(error).__name__}: {error}",
                 path=next((sample[name] for name in ("paths", "path") if name in sample), None),
                 record=number,
             ) from error
+        clock.switch(before)
+        return made
 
 
 class ItemReader:
@@ -208,6 +213,8 @@ class ItemReader:
         )
 
     def _sample(self, number: int) -> Mapping[str, Any]:
+        clock = current_clock()
+        before = clock.switch(READ)
         try:
             sample = self._items[number]
         except RecordError as error:
@@ -217,6 +224,7 @@ class ItemReader:
                 f"{type(self._items).__name__}[{number}] failed: {type(error).__name__}: {error}",
                 record=number,
             ) from error
+        clock.switch(before)
         try:
             return fields_of(sample, self._names)
         except RecordError as error:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.buckets import refuse_buckets
+from artifex.data.clock import current_clock
 from artifex.data.errors import ConfigError, StalledError, WorkerDiedError
 from artifex.data.fingerprint import Fingerprint, stamp_of
 from artifex.data.processes.child import Answer, Request, main
@@ -164,6 +165,9 @@ class _Child:
             if not has_begun:  # it died before: nobody's fault
                 return self.read(request, out)
             raise _DiedError(row) from None
+        clock = current_clock()
+        for stage, time_there in enumerate(answer.times):
+            clock.credit(stage, time_there)
         if answer.error is not None:
             raise answer.error
         for name, array in out.items():
