@@ -11,10 +11,10 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from artifex.data.checks import check_choice
 from artifex.data.errors import ConfigError, ConfigTypeError, RecordError, TooManyBadRecordsError
 from artifex.data.fingerprint import Fingerprint, digest
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import Reader, Records, slots
+from artifex.data.reader import Reader, Records, one_by_one, slots
 from artifex.data.samples import reader_of
 from artifex.data.types import Arrays, Indices
 from artifex.data.warn import warn
@@ -154,26 +154,32 @@ class Faults:
         )
 
 
+Bad: TypeAlias = tuple[int, RecordError]
+"""The row of a record that cannot be had, and why."""
+
+
+def read_all(reader: Records, numbers: Indices, out: Arrays, random: RecordRandom | None) -> list[Bad]:
+    """Reads records into their rows of `out`. The error of one that cannot be had is raised: none is bad."""
+    reader.read_into(numbers, out, random)
+    return []
+
+
 def read_what_is_good(
     reader: Records, numbers: Indices, out: Arrays, random: RecordRandom | None
-) -> list[tuple[int, RecordError]]:
+) -> list[Bad]:
     """Reads records into their rows of `out`; of those that cannot be had the row is zero.
 
     Returns:
         (row, error) of the bad ones, in order.
     """
     try:
-        reader.read_into(numbers, out, random)
+        return read_all(reader, numbers, out, random)
     except RecordError:
         pass  # which rows are good is not known: each is read by itself
-    else:
-        return []
-    bad: list[tuple[int, RecordError]] = []
-    for row in range(len(numbers)):
-        one = slice(row, row + 1)
+    bad: list[Bad] = []
+    for row, one in enumerate(one_by_one(numbers, out, random)):
         try:
-            own = None if random is None else random.rows(row, row + 1)
-            reader.read_into(numbers[one], {name: array[one] for name, array in out.items()}, own)
+            reader.read_into(*one)
         except RecordError as error:
             bad.append((row, error.at(record=int(numbers[row]))))
             for array in out.values():
@@ -185,7 +191,7 @@ def make_faults(
     on_error: str | OnError,
     max_errors: float,
     quarantine: str | Path,
-    source: str,
+    reader: Reader,
     epoch_size: int,
 ) -> Faults | None:
     """What a loader needs for these settings; None where errors are raised.
@@ -203,7 +209,8 @@ def make_faults(
         )
     if on_error is OnError.RAISE:
         return None
-    return Faults(max_errors, source, epoch_size, quarantine if on_error is OnError.QUARANTINE else None)
+    file = quarantine if on_error is OnError.QUARANTINE else None
+    return Faults(max_errors, source_digest(reader), epoch_size, file)
 
 
 def bad_record(error: RecordError, source: str) -> BadRecord:
@@ -264,8 +271,6 @@ def read_quarantine(path: str | Path) -> list[BadRecord]:
     for number, line in enumerate(text.splitlines(), 1):
         try:
             bad = BadRecord(**json.loads(line))
-            if set(json.loads(line)) != {field.name for field in fields(BadRecord)}:
-                raise ValueError("fields are missing")
         except (ValueError, TypeError) as error:
             raise ConfigError(f"line {number} of `path` {str(path)!r} is no bad record: {error}") from error
         found.setdefault((bad.source, bad.record), bad)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
@@ -12,12 +12,12 @@ import numpy.typing as npt
 from artifex.data.buckets import BucketReader
 from artifex.data.buffers import BufferPool
 from artifex.data.clock import ASSEMBLE, IDLE, Clock, use_clock
-from artifex.data.errors import RecordError
-from artifex.data.faults import Faults, read_what_is_good
+from artifex.data.faults import Bad, Faults, read_all, read_what_is_good
 from artifex.data.meter import Meter
 from artifex.data.plan import Rows
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import Reader, Records
+from artifex.data.types import Arrays, Indices
 from artifex.data.watch import Watch, WatchedReader
 from artifex.data.workers import Workers
 
@@ -25,8 +25,8 @@ from artifex.data.workers import Workers
 _PIECES_PER_WORKER = 4
 
 
-_Bad: TypeAlias = tuple[int, RecordError]
-_Read: TypeAlias = tuple[Rows, dict[str, npt.NDArray[Any]], list[_Bad]]
+_ReadRows: TypeAlias = Callable[[Indices, Arrays, RecordRandom | None], list[Bad]]
+_Read: TypeAlias = tuple[Rows, dict[str, npt.NDArray[Any]], list[Bad]]
 
 
 class HostBatch(NamedTuple):  # one is made for every batch, and a tuple is made quickest
@@ -68,7 +68,8 @@ class HostBatches:
         self._clock = None if num_workers or reader.in_memory else self._meter.new_clock()
         self._watch = None if timeout is None else Watch(timeout, ends_program=num_workers == 0)
         self._reader, self._rows = reader, iter(rows)
-        self._records: Records = reader if self._watch is None else WatchedReader(reader, self._watch)
+        records: Records = reader if self._watch is None else WatchedReader(reader, self._watch)
+        self._read: _ReadRows = partial(read_all if faults is None else read_what_is_good, records)
         self._texts = [name for name, field in reader.spec.items() if field.is_text]
         self._pool = BufferPool(reader.spec, batch_size)
         self._workers = Workers(num_workers) if num_workers else None
@@ -136,12 +137,8 @@ class HostBatches:
 
     def _read_here(self) -> _Read:
         rows = next(self._rows)
-        arrays, random, bad = self._slots(rows), self._random(rows), list[_Bad]()
-        if self._faults is None:
-            self._records.read_into(rows.numbers, arrays, random)
-        else:
-            bad = read_what_is_good(self._records, rows.numbers, arrays, random)
-        return rows, arrays, bad
+        arrays = self._slots(rows)
+        return rows, arrays, self._read(rows.numbers, arrays, self._random(rows))
 
     def _read_by(self, workers: Workers) -> _Read:
         self._fill(workers, self._prefetch if self._has_begun else 1)
@@ -160,10 +157,8 @@ class HostBatches:
             if rows is None:
                 return
             arrays = self._slots(rows)
-            random, is_strict = self._random(rows), self._faults is None
-            self._ahead.append(
-                _Reading(self._records, rows, random, arrays, workers, self._meter, is_strict=is_strict)
-            )
+            random = self._random(rows)
+            self._ahead.append(_Reading(self._read, rows, random, arrays, workers, self._meter))
 
     def _slots(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         reader = self._reader
@@ -179,18 +174,16 @@ class _Reading:
 
     def __init__(
         self,
-        reader: Records,
+        read: _ReadRows,
         rows: Rows,
         random: RecordRandom | None,
         arrays: dict[str, npt.NDArray[Any]],
         workers: Workers,
         meter: Meter,
-        *,
-        is_strict: bool,
     ) -> None:
-        self.rows, self.arrays, self._is_strict = rows, arrays, is_strict
-        self.bad: list[_Bad] = []
-        self._reader, self._random, self._meter = reader, random, meter
+        self.rows, self.arrays = rows, arrays
+        self.bad: list[Bad] = []
+        self._read_rows, self._random, self._meter = read, random, meter
         self._lock, self._done = threading.Lock(), threading.Event()
         self._errors: list[tuple[int, BaseException]] = []
         size = len(rows.numbers)
@@ -217,13 +210,9 @@ class _Reading:
         try:
             out = {name: array[start:stop] for name, array in self.arrays.items()}
             random = self._random.rows(start, stop) if self._random else None
-            numbers = self.rows.numbers[start:stop]
-            if self._is_strict:
-                self._reader.read_into(numbers, out, random)
-            else:
-                bad = read_what_is_good(self._reader, numbers, out, random)
-                with self._lock:
-                    self.bad += [(start + row, error) for row, error in bad]
+            bad = self._read_rows(self.rows.numbers[start:stop], out, random)
+            with self._lock:
+                self.bad += [(start + row, error) for row, error in bad]
         except BaseException as error:  # carried to the thread that waits for the batch
             with self._lock:
                 self._errors.append((start, error))

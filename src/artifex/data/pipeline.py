@@ -15,7 +15,7 @@ from artifex.data.cache import CacheKind, cached_reader
 from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer, check_positive
 from artifex.data.device import Crossing, Placement, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError
-from artifex.data.faults import BadRecord, BadRows, OnError, make_faults, source_digest
+from artifex.data.faults import BadRecord, BadRows, OnError, make_faults
 from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
 from artifex.data.meter import Meter
 from artifex.data.plan import Bucketed, LastBatch, Plan, Rows, arrange, last_batch
@@ -133,7 +133,6 @@ class DataLoader:
         batch_size = check_integer("batch_size", batch_size, 1, LARGEST_INT32)
         seed = check_integer("seed", seed, 0, MAX_SEED)
         reader = reader_of(dataset)
-        source = source_digest(reader)
         _check_names(reader.spec)
         if len(reader) > LARGEST_INT32:
             raise ConfigError(
@@ -174,7 +173,7 @@ class DataLoader:
         self._reader = reader = cached_reader(
             reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training
         )
-        self._faults = make_faults(on_error, max_errors, quarantine, source, arrangement.size)
+        self._faults = make_faults(on_error, max_errors, quarantine, reader, arrangement.size)
         compact = check_choice(BadRows, "bad_rows", bad_rows) is BadRows.COMPACT
         if compact and over is not None:
             raise ConfigError(

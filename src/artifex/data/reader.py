@@ -266,6 +266,16 @@ class Watched(Protocol):
         ...
 
 
+def one_by_one(
+    numbers: Indices, out: Arrays, random: RecordRandom | None
+) -> Iterator[tuple[Indices, Arrays, RecordRandom | None]]:
+    """The arguments of `read_into` for each record by itself, in order: views of one row each."""
+    for row in range(len(numbers)):
+        one = slice(row, row + 1)
+        own = None if random is None else random.rows(row, row + 1)
+        yield numbers[one], {name: array[one] for name, array in out.items()}, own
+
+
 def unchanged(records: object, indices: Indices) -> npt.NDArray[np.bool_]:
     """The same for records of any kind; what cannot be watched counts as unchanged."""
     return records.unchanged(indices) if isinstance(records, Watched) else np.ones(len(indices), bool)

@@ -7,7 +7,7 @@ them. Accelerators have allocators of their own that do this.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any, TypeAlias
 
@@ -100,9 +100,9 @@ class SpareBatches:
         self._batches.clear()
 
 
-def large_results(run: Callable[..., Any], *arguments: Any) -> dict[str, jax.ShapeDtypeStruct]:
+def large_results(run: Any, *arguments: Any) -> dict[str, jax.ShapeDtypeStruct]:
     """Those results of a jitted function that are worth it: large, and not merely passed on."""
-    traced: Any = run.trace(*arguments)  # type: ignore[attr-defined]
+    traced = run.trace(*arguments)
     inputs = set(map(id, traced.jaxpr.jaxpr.invars))
     names, shapes = zip(*sorted(traced.out_info.items()), strict=True)
     made = (id(variable) not in inputs for variable in traced.jaxpr.jaxpr.outvars)

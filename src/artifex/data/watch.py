@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from artifex.data.errors import StalledError
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import Records
+from artifex.data.reader import Records, one_by_one
 from artifex.data.types import Arrays, Indices
 
 _STATUS = 70  # an internal error, by the BSD convention
@@ -82,8 +82,6 @@ class WatchedReader:
         self._reader, self._watch = reader, watch
 
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
-        for row, number in enumerate(indices):
-            one = {name: array[row : row + 1] for name, array in out.items()}
-            own = None if random is None else random.rows(row, row + 1)
-            with self._watch.over(int(number)):
-                self._reader.read_into(indices[row : row + 1], one, own)
+        for one in one_by_one(indices, out, random):
+            with self._watch.over(int(one[0][0])):
+                self._reader.read_into(*one)

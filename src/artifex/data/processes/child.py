@@ -14,7 +14,7 @@ from artifex.data.clock import ASSEMBLE, Clock, use_clock
 from artifex.data.errors import TransformError
 from artifex.data.processes.shared import SharedRows
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import Reader
+from artifex.data.reader import Reader, one_by_one
 from artifex.data.types import Arrays, Indices
 
 
@@ -56,13 +56,11 @@ def main(connection: Connection, pickled: bytes, name: str, num_rows: int) -> No
 def _answer(reader: Reader, rows: SharedRows, texts: list[str], request: Request) -> Answer:
     strings: dict[str, npt.NDArray[Any]] = {name: np.full(len(request.numbers), "", object) for name in texts}
     out: Arrays = {**rows.arrays, **strings}
-    for row in range(len(request.numbers)):
+    for row, one in enumerate(one_by_one(request.numbers, out, request.random)):
         rows.progress[0] = row
         rows.progress[1] += 1
-        random = None if request.random is None else request.random.rows(row, row + 1)
-        one = {name: array[row : row + 1] for name, array in out.items()}
         try:
-            reader.read_into(request.numbers[row : row + 1], one, random)
+            reader.read_into(*one)
         except BaseException as error:
             return Answer({}, _sendable(error, int(request.numbers[row])))
     return Answer({name: array.tolist() for name, array in strings.items()})

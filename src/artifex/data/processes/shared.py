@@ -7,7 +7,6 @@ owner is killed; and if that is killed too, by the next run of anything that use
 
 import contextlib
 import os
-from collections.abc import Iterator
 from itertools import count
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -101,12 +100,7 @@ def _layout(fields: Spec, num_rows: int) -> tuple[dict[str, int], int]:
     """Where each field begins, and the size of all."""
     places: dict[str, int] = {}
     at = _ALIGNMENT
-    for name, nbytes in _sizes(fields, num_rows):
-        places[name] = at
-        at += -(-nbytes // _ALIGNMENT) * _ALIGNMENT
-    return places, at
-
-
-def _sizes(fields: Spec, num_rows: int) -> Iterator[tuple[str, int]]:
     for name, field in fields.items():
-        yield name, field.nbytes * num_rows
+        places[name] = at
+        at += -(-field.nbytes * num_rows // _ALIGNMENT) * _ALIGNMENT
+    return places, at
