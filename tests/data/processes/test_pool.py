@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from artifex.data import BadRecordWarning, create_data_loader
 from artifex.data.errors import ConfigError, StalledError, TransformError, WorkerDiedError
+from artifex.data.processes.pool import end
 from artifex.data.processes.shared import SharedRows, remove_leftovers
 from artifex.data.types import TEXT, ArraySpec
 from process_items import ENVIRONMENT, Items, Stamped, Where
@@ -57,6 +59,21 @@ def test_a_process_that_is_killed_from_outside_is_started_again(by_threads):
             if len(got) % 2:
                 child.kill()
     assert got == by_threads
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_process_whose_exit_code_another_thread_has_taken_ends_too(is_noted, monkeypatch):
+    monkeypatch.setattr("artifex.data.processes.pool._PATIENCE", 0.5)
+    process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(0,))
+    process.start()
+    popen = process._popen
+    os.waitpid(process.pid, 0)
+    noted = threading.Timer(0.05, setattr, (popen, "returncode", 0))
+    if is_noted:
+        noted.start()
+    end(process)
+    assert process._closed == is_noted
+    popen.returncode = 0  # or `multiprocessing` would look after it for ever
 
 
 def test_a_record_that_is_the_end_of_three_processes_is_bad():

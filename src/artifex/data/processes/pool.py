@@ -181,11 +181,7 @@ class _Child:
                 connection.send(None)
             connection.close()
         if process is not None:
-            process.join(_PATIENCE)
-            if process.is_alive():
-                process.kill()
-                process.join()
-            process.close()
+            end(process)
         if rows is not None:
             rows.close(remove=True)
 
@@ -226,6 +222,22 @@ class _Child:
             time.sleep(_LOOK)
         process.kill()
         self.close()
+
+
+def end(process: SpawnProcess) -> None:
+    """Waits for a process, which has been told to end, and kills it if it takes too long.
+
+    What counts is that its end of the pipe is gone, not its exit code: a thread beside this one that asks
+    `multiprocessing` for its children may just have taken the code from the system, and not yet have noted it.
+    """
+    if not wait([process.sentinel], _PATIENCE):
+        process.kill()
+        wait([process.sentinel])
+    deadline = time.monotonic() + _PATIENCE
+    while process.exitcode is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    with contextlib.suppress(ValueError):  # the code went to a handler of the program's own: it stays unknown
+        process.close()
 
 
 def _start(process: SpawnProcess, *, needs_main: bool) -> None:
