@@ -1,12 +1,13 @@
 import gc
 import weakref
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from artifex.data.device import Crossing, batch_level
+from artifex.data.device import Crossing, batch_level, is_own
 from artifex.data.errors import ConfigTypeError, ShapeError, TransformError
 from artifex.data.randomness import record_words
 from artifex.data.types import TEXT, ArraySpec
@@ -162,3 +163,26 @@ def test_a_transform_does_not_outlive_its_loader():
 def test_a_transform_that_fails_is_named(step, message):
     with pytest.raises(TransformError, match=rf"(?s)the transform .*<lambda> failed: .*{message}"):
         Crossing([step], "float32", 0)(turns(0, INDEX), INDEX, ARRAYS)
+
+
+def own_step(key, sample):
+    return sample
+
+
+own_step.__module__ = "artifex.made_up"
+
+
+def test_only_steps_of_the_package_are_called_on_data_made_up():
+    assert is_own(own_step) and is_own(partial(own_step, sample=1))
+    assert not is_own(lambda key, sample: sample)
+    assert not is_own(partial(own_step, sample=lambda: 1))
+    for step, count in ((own_step, 1), (lambda key, sample: sample, 0)):
+        crossing = Crossing([step], "float32", seed=0, fill_to=4)
+        spares = crossing.spares()
+        spec = {"x": ArraySpec((2,), np.dtype(np.float32)), "name": TEXT}
+        crossing.compile(spec, {}, spares)
+        assert crossing._run._run._cache_size() == count
+        crossing(
+            np.zeros(4, np.int64), np.zeros(4, np.int32), {"x": np.ones((4, 2), np.float32)}, None, spares
+        )
+        assert crossing._run._run._cache_size() == 1

@@ -89,7 +89,8 @@ class HostFeed:
         self._seed = plan.seed if training else None
         self._num_workers, self._prefetch = num_workers, prefetch
         self._is_small = _is_worth_it(reader.spec, plan)
-        self._row_bytes = 0 if isinstance(reader, BucketReader) else sample_bytes(reader.spec)
+        self._has_buckets = isinstance(reader, BucketReader)
+        self._row_bytes = 0 if self._has_buckets else sample_bytes(reader.spec)
 
     def batches(
         self, rows: Iterable[Rows], meter: Meter | None = None, *, is_one: bool = False
@@ -111,6 +112,8 @@ class HostFeed:
         ahead: deque[Batch] = deque()
         spares = None if is_one else self._crossing.spares()
         try:
+            if spares is not None and not self._has_buckets and host.begin():
+                self._crossing.compile(self._reader.spec, _all_valid(self._plan), spares)
             while True:
                 if meter.is_on:
                     meter.found(host.num_ready(), len(ahead))
@@ -119,6 +122,8 @@ class HostFeed:
                 while not ahead or (len(ahead) < _DEVICE_AHEAD and (is_quick or host.is_ready())):
                     if not self._cross_next(host, ahead, spares, meter):
                         break
+                    if spares is not None and not spares.is_needed and not self._has_buckets:
+                        spares = None
                 if not ahead:
                     return
                 yield ahead.popleft()
@@ -218,6 +223,8 @@ class TableFeed:
             meter.samples += len(index)
             fetched = perf_counter_ns() if meter.is_on else 0
             ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table, spares))
+            if spares is not None and not spares.is_needed:
+                spares = None
             if meter.is_on:
                 meter.crossed(fetched)
             if len(ahead) > self._ahead:
@@ -263,3 +270,8 @@ def _valid(plan: Plan, rows: Rows) -> dict[str, Any]:
     if plan.last is not LastBatch.PAD:
         return {}
     return {"valid": np.arange(len(rows.numbers)) < rows.num_valid}
+
+
+def _all_valid(plan: Plan) -> dict[str, Any]:
+    """The same for a batch of nothing but records."""
+    return {} if plan.last is not LastBatch.PAD else {"valid": np.ones(plan.batch_size, bool)}

@@ -96,6 +96,13 @@ class HostBatches:
         texts = {name: arrays.pop(name).tolist() for name in self._texts}
         return HostBatch(rows, arrays, texts, tuple(row for row, _ in bad))
 
+    def begin(self) -> bool:
+        """Begins to read the first batch, and says whether that goes on by itself: by threads."""
+        if self._workers is None:
+            return False
+        self._fill(self._workers, 1)
+        return True
+
     def is_ready(self) -> bool:
         """Whether the next batch is there already: asking for it neither waits nor fails."""
         return bool(self._ahead) and self._ahead[0].is_good()

@@ -39,10 +39,14 @@ class SpareBatches:
 
     Args:
         device: where they lie; None leaves it to JAX.
+
+    Attributes:
+        is_needed: False once a batch had no large arrays: where all come in one shape, none will.
     """
 
     def __init__(self, device: Any = None) -> None:
         self._device = device
+        self.is_needed = True
         self._batches: list[list[Array]] = []
         self._made = self._misses = 0
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from artifex.data.device import is_own
 from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError
 from artifex.generative_models.modalities.image.augment import (
     random_brightness,
@@ -122,3 +123,10 @@ def test_the_default_shows_the_same_thing():
     batch = jax.jit(jax.vmap(default_augmentation(), in_axes=(0, None)))(keys, grey)
     assert float(jnp.abs(batch - 0.5).max()) <= 0.1 + 1e-6
     assert float(jnp.abs(batch - batch[:, :1, :1]).max()) < 1e-6
+
+
+def test_what_holds_a_function_of_the_users_is_not_the_packages_own():
+    mine = add(0.5)
+    mine.__module__ = "mine"
+    assert is_own(compose([random_flip_horizontal, with_probability(random_flip_horizontal, 0.5)]))
+    assert not is_own(with_probability(mine, 0.5)) and not is_own(compose([mine]))

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from artifex.data.device import describe_step
+from artifex.data.device import describe_step, is_own
 from artifex.data.errors import ConfigTypeError, ShapeError
 from artifex.generative_models.modalities.image.augment import (
     random_brightness,
@@ -54,6 +54,11 @@ class _Composition:
         """What a saved state says of it."""
         return f"compose({', '.join(map(describe_step, self.steps))})"
 
+    @property
+    def is_own(self) -> bool:
+        """Whether all its steps are this package's."""
+        return all(map(is_own, self.steps))
+
     def __call__(self, key: Key[Array, ""], image: Float[Array, "h w c"]) -> Float[Array, "h2 w2 c2"]:
         for i, step in enumerate(self.steps):
             image = step(jax.random.fold_in(key, i), image)
@@ -77,6 +82,7 @@ def with_probability(step: Step, probability: Number) -> Step:
             )
         return jnp.where(chance(for_chance, probability), changed, image)
 
+    sometimes.is_own = is_own(step)  # pyright: ignore[reportFunctionMemberAccess]
     return sometimes
 
 

@@ -27,7 +27,7 @@ from artifex.data.codecs.image import (
     RandomResizedCrop,
     Resample,
 )
-from artifex.data.device import DeviceArrays, Step, describe_step
+from artifex.data.device import DeviceArrays, Step, describe_step, is_own
 from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError
 from artifex.data.fingerprint import Fingerprint
 from artifex.data.reader import ArrayReader, NumberReader, Reader, RecordReader
@@ -119,8 +119,16 @@ class _Prepare:
     @property
     def is_shared(self) -> bool:
         """Whether it holds nothing of the user's, so that it may be kept for others."""
-        own = self.generate is None or isinstance(self.generate, (_Pattern, _Numeral))
-        return own and (self.augment is None or self.augment is default_augmentation())
+        return self._generates_own and (self.augment is None or self.augment is default_augmentation())
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it calls nothing of the user's."""
+        return self._generates_own and (self.augment is None or is_own(self.augment))
+
+    @property
+    def _generates_own(self) -> bool:
+        return self.generate is None or isinstance(self.generate, (_Pattern, _Numeral))
 
     @property
     def is_random(self) -> bool:
