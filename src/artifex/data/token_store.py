@@ -1,0 +1,328 @@
+"""Token store: a corpus tokenized once, in files that are mapped into memory.
+
+While it is made, a folder has a pair of files for every few thousand documents: their tokens one after the other, and
+their lengths. Each pair is written by itself and renamed into its place, the lengths last, with a checksum of the
+tokens: so a build that was killed goes on where it was, and two builds at once do the same work twice, no more. At
+the end the pairs become one file of tokens and one of offsets, and the manifest says that they are all there.
+"""
+
+import json
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from artifex.data.errors import ConfigError, RecordError
+from artifex.data.fingerprint import Fingerprint, digest
+from artifex.data.types import Indices
+
+# Documents in a pair of files: seconds of work, which is what a kill costs.
+_DOCUMENTS = 4096
+# Texts in memory at a time, for each thread.
+_AT_ONCE = 64
+_VERSION = 1
+_MANIFEST, _TOKENS, _OFFSETS = "manifest.json", "tokens", "offsets"
+
+Ids: TypeAlias = npt.NDArray[np.int32]
+
+
+class Encodes(Protocol):
+    """What is stored: documents as ids, by number. Thread-safe."""
+
+    def __len__(self) -> int: ...
+
+    def encode(self, indices: Indices) -> list[Ids]:
+        """The ids (n,) of these documents, with all that is to be stored."""
+        ...
+
+
+class OnBadDocument(StrEnum):
+    """What becomes of a document that cannot be had while a store is made."""
+
+    RAISE = "raise"
+    """Its error ends the build; what was done stays done."""
+    SKIP = "skip"
+    """It is stored as empty, and told in the manifest."""
+
+
+@dataclass(frozen=True)
+class BadDocument:
+    """A document that could not be had."""
+
+    record: int
+    path: str | None
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class StoredTokens:
+    """An opened store.
+
+    Attributes:
+        folder: where it lies.
+        tokens: of all documents, one after the other: uint16 or int32 (m,), mapped.
+        offsets: where each document begins, and the last ends: int64 (n + 1,), mapped.
+        bad: documents that were left empty.
+    """
+
+    folder: Path
+    tokens: npt.NDArray[Any]
+    offsets: npt.NDArray[np.int64]
+    bad: tuple[BadDocument, ...]
+
+
+def store_tokens(
+    documents: Encodes,
+    identity: Fingerprint,
+    folder: Path,
+    *,
+    vocab_size: int,
+    num_workers: int,
+    on_error: OnBadDocument = OnBadDocument.RAISE,
+    progress: Callable[[int, int], None] | None = None,
+) -> StoredTokens:
+    """The store of these documents in a folder, which is made, or finished, where it is not there yet.
+
+    Args:
+        documents: what is stored.
+        identity: what tells them, and their ids, from others: it stands in the folder's name.
+        folder: the store is a folder below this one.
+        vocab_size: ids below 65,536 take two bytes, others four.
+        num_workers: threads that encode, 0 for none.
+        on_error: what becomes of documents that cannot be had.
+        progress: is called with (documents done, all), from several threads, one at a time.
+
+    Raises:
+        RecordError: a document cannot be had.
+        ConfigError: the folder cannot be written, or what is in it is damaged.
+    """
+    name = json.dumps({"version": _VERSION, "vocab_size": vocab_size, **identity}, sort_keys=True)
+    home = folder / f"tokens-{digest([name])}"
+    dtype = np.dtype(np.uint16 if vocab_size <= 2**16 else np.int32)
+    with _told(folder):
+        if (stored := _opened(home, len(documents))) is not None:
+            return stored
+        home.mkdir(parents=True, exist_ok=True)
+    _make_parts(documents, home, dtype, num_workers, on_error, progress)
+    with _told(folder):
+        _join(home, len(documents), dtype)
+    stored = _opened(home, len(documents))
+    assert stored is not None
+    return stored
+
+
+def _opened(home: Path, num_documents: int) -> StoredTokens | None:
+    try:
+        manifest = json.loads((home / _MANIFEST).read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise _damaged(home, f"its manifest is no JSON: {error}") from None
+    offsets = np.memmap(home / _OFFSETS, np.dtype("<i8"), "r") if num_documents else np.zeros(1, np.int64)
+    if len(offsets) != num_documents + 1 or _sum(offsets) != manifest["offsets_crc32"]:
+        raise _damaged(home, "its offsets do not match their checksum")
+    size, dtype = manifest["num_tokens"], np.dtype(manifest["dtype"])
+    if (home / _TOKENS).stat().st_size != size * dtype.itemsize or offsets[-1] != size:
+        raise _damaged(
+            home, f"its file of tokens has not the {size * dtype.itemsize} bytes that it should have"
+        )
+    tokens = np.memmap(home / _TOKENS, dtype, "r") if size else np.zeros(0, dtype)
+    return StoredTokens(home, tokens, offsets, tuple(BadDocument(**bad) for bad in manifest["bad"]))
+
+
+def _make_parts(
+    documents: Encodes,
+    home: Path,
+    dtype: np.dtype[Any],
+    num_workers: int,
+    on_error: OnBadDocument,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    size = len(documents)
+    parts = [part for part in range(_num_parts(size)) if not _is_whole(home, part)]
+    missing = sum(len(_numbers(part, size)) for part in parts)
+    done, lock = size - missing, threading.Lock()
+
+    def make(part: int) -> None:
+        nonlocal done
+        numbers = _numbers(part, size)
+        ids, bad = _encoded(documents, numbers, on_error)
+        _write_part(home, part, ids, bad, dtype)
+        with lock:
+            done += len(numbers)
+            if progress is not None:
+                progress(done, size)
+
+    if num_workers == 0:
+        for part in parts:
+            make(part)
+        return
+    with ThreadPoolExecutor(num_workers) as pool:
+        for _ in _in_order(pool, make, parts, 2 * num_workers):
+            pass
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, make: Callable[[int], None], parts: list[int], most: int
+) -> Iterator[None]:
+    """Few at a time: after an error what has not begun is left, and the earliest error is raised."""
+    ahead: deque[Future[None]] = deque()
+    left = iter(parts)
+    try:
+        while True:
+            while len(ahead) < most and (part := next(left, None)) is not None:
+                ahead.append(pool.submit(make, part))
+            if not ahead:
+                return
+            yield ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
+
+
+def _encoded(
+    documents: Encodes, numbers: Indices, on_error: OnBadDocument
+) -> tuple[list[Ids], list[BadDocument]]:
+    ids: list[Ids] = []
+    bad: list[BadDocument] = []
+    for start in range(0, len(numbers), _AT_ONCE):
+        some = numbers[start : start + _AT_ONCE]
+        try:
+            ids += documents.encode(some)
+        except RecordError:
+            if on_error is OnBadDocument.RAISE:
+                raise
+            for number in some:
+                ids.append(_encoded_alone(documents, number, bad))
+    return ids, bad
+
+
+def _encoded_alone(documents: Encodes, number: np.int64, bad: list[BadDocument]) -> Ids:
+    try:
+        return documents.encode(np.array([number]))[0]
+    except RecordError as error:
+        bad.append(BadDocument(int(number), error.path, type(error).__name__, error.reason))
+        return np.zeros(0, np.int32)
+
+
+def _num_parts(size: int) -> int:
+    return -(-size // _DOCUMENTS)
+
+
+def _numbers(part: int, size: int) -> Indices:
+    return np.arange(part * _DOCUMENTS, min((part + 1) * _DOCUMENTS, size), dtype=np.int64)
+
+
+def _names(home: Path, part: int) -> tuple[Path, Path]:
+    return home / f"part-{part:08d}.tokens", home / f"part-{part:08d}.json"
+
+
+def _write_part(home: Path, part: int, ids: list[Ids], bad: list[BadDocument], dtype: np.dtype[Any]) -> None:
+    tokens = np.concatenate(ids).astype(dtype) if ids else np.zeros(0, dtype)
+    tokens_name, lengths_name = _names(home, part)
+    about = {
+        "lengths": [len(one) for one in ids],
+        "crc32": crc32(tokens.tobytes()),
+        "bad": [asdict(one) for one in bad],
+    }
+    with _told(home):
+        _write(tokens_name, tokens.tobytes())
+        _write(lengths_name, json.dumps(about).encode())
+
+
+def _is_whole(home: Path, part: int) -> bool:
+    try:
+        _read_part(home, part)
+    except (OSError, ValueError, KeyError):
+        return False
+    return True
+
+
+def _read_part(home: Path, part: int) -> tuple[bytes, dict[str, Any]]:
+    tokens_name, lengths_name = _names(home, part)
+    about = json.loads(lengths_name.read_text())
+    tokens = tokens_name.read_bytes()
+    if crc32(tokens) != about["crc32"]:
+        raise ValueError(tokens_name)
+    return tokens, about
+
+
+def _join(home: Path, size: int, dtype: np.dtype[Any]) -> None:
+    """Makes one file of tokens and one of offsets from the parts, then the manifest; then the parts go."""
+    lengths: list[npt.NDArray[np.int64]] = []
+    bad: list[dict[str, Any]] = []
+    temporary = home / f"{_TOKENS}.{os.getpid()}"
+    try:
+        with open(temporary, "wb") as file:
+            for part in range(_num_parts(size)):
+                tokens, about = _read_part(home, part)
+                file.write(tokens)
+                lengths.append(np.array(about["lengths"], np.int64))
+                bad += about["bad"]
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, ValueError, KeyError):
+        temporary.unlink(missing_ok=True)
+        if (home / _MANIFEST).exists():  # another process was faster, and the parts are gone
+            return
+        raise
+    offsets = np.concatenate(
+        [np.zeros(1, np.int64), np.cumsum(np.concatenate([*lengths, np.zeros(0, np.int64)]))]
+    )
+    temporary.replace(home / _TOKENS)
+    _write(home / _OFFSETS, offsets.astype("<i8").tobytes())
+    manifest = {
+        "version": _VERSION,
+        "num_documents": size,
+        "num_tokens": int(offsets[-1]),
+        "dtype": dtype.str,
+        "offsets_crc32": _sum(offsets),
+        "bad": bad,
+    }
+    _write(home / _MANIFEST, json.dumps(manifest).encode())
+    for part in range(_num_parts(size)):
+        for name in _names(home, part):
+            with suppress(FileNotFoundError):
+                name.unlink()
+
+
+def _sum(offsets: npt.NDArray[np.int64]) -> int:
+    return crc32(offsets.astype("<i8").tobytes())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@contextmanager
+def _told(folder: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"`cache_dir` {str(folder)!r} cannot be used for the tokens: {error.strerror or error}; free some space, "
+            f"or give another folder. What was done stays done"
+        ) from error
+
+
+def _damaged(home: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"the token store {str(home)!r} is damaged: {why}; delete the folder, and it is made again"
+    )
