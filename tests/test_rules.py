@@ -67,6 +67,7 @@ PUBLIC = {
         "with_names",
     },
     "artifex.data.codecs": {"Codec"},
+    "artifex.data.tokenizers": {"SpecialTokens", "Tokenizer"},
     "artifex.data.processes": {"ProcessReader"},
     "artifex.data.cache": {
         "CacheEntry",
@@ -118,7 +119,7 @@ PUBLIC = {
         "split_dataset",
     },
     "artifex.generative_models.modalities.image": set(),
-    "artifex.testing": {"CodecContract", "SourceContract"},
+    "artifex.testing": {"CodecContract", "SourceContract", "TokenizerContract"},
 }
 
 

@@ -2,3 +2,4 @@
 
 from artifex.testing.codec import CodecContract as CodecContract
 from artifex.testing.source import SourceContract as SourceContract
+from artifex.testing.tokenizer import TokenizerContract as TokenizerContract
