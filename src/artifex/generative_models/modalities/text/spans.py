@@ -78,8 +78,12 @@ def _parts(
     """Lengths of the parts of `total` that num_parts - 1 of its total - 1 inner borders make."""
     border = jnp.arange(size, dtype=jnp.int32)
     inner = (border >= 1) & (border < total)
-    score = jnp.where(inner, jax.random.uniform(key, (size,), jnp.float32), 2.0)
-    rank = jnp.argsort(jnp.argsort(score))
-    part = jnp.cumsum((inner & (rank < num_parts - 1)).astype(jnp.int32))
+    # The borders of the lowest scores. Their last bits are the position, so that no two are equal.
+    low = (size - 1).bit_length()
+    bits = jax.random.bits(key, (size,), jnp.uint32) >> (low + 1) << low
+    largest = jnp.uint32(2**32 - 1)
+    score = jnp.where(inner, bits | border.astype(jnp.uint32), largest)
+    limit = jnp.sort(score)[jnp.maximum(num_parts - 1, 0)]
+    part = jnp.cumsum((score < limit).astype(jnp.int32))
     used = (border < total) & (num_parts > 0)
     return jnp.zeros(max_parts, jnp.int32).at[part].add(used.astype(jnp.int32), mode="drop")
