@@ -119,6 +119,7 @@ PUBLIC = {
         "split_dataset",
     },
     "artifex.generative_models.modalities.image": set(),
+    "artifex.generative_models.modalities.text": set(),
     "artifex.testing": {"CodecContract", "SourceContract", "TokenizerContract"},
 }
 

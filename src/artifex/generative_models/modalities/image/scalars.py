@@ -1,60 +1,18 @@
 """What the image functions share: the numbers they take, their checks, and the precision they work in.
 
-A setting is a Python number, which is checked, or a traced scalar, which cannot be. Images of 16-bit
-floats are worked on in float32 and come back in their own dtype.
+Images of 16-bit floats are worked on in float32 and come back in their own dtype.
 """
 
 from collections.abc import Callable
-from math import inf, isfinite
-from numbers import Real
-from typing import Any, TypeAlias
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError
-
-Number: TypeAlias = int | float | Float[Array, ""]
-"""A setting: a Python number or a scalar array."""
-
-
-def check_number(
-    name: str, value: Any, *, low: int | float = -inf, high: int | float = inf, above: bool = False
-) -> None:
-    """Raises unless `value` is a scalar array or a number from `low` (or, with `above`, over it) to `high`.
-
-    Raises:
-        ConfigTypeError: it is neither a number nor an array.
-        ConfigError: it is a number out of range, or not finite.
-        ShapeError: it is an array that is no scalar.
-    """
-    if isinstance(value, jax.Array):
-        if value.shape:
-            raise ShapeError(f"`{name}` must be one number, got an array of shape {value.shape}")
-        return
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ConfigTypeError(f"`{name}` must be a number, got {value!r} ({type(value).__name__})")
-    number = float(value)
-    if not isfinite(number) or number > high or number < low or (above and number == low):
-        rules = [f"{'greater than' if above else 'at least'} {low:g}"] if isfinite(low) else []
-        rules += [f"at most {high:g}"] if isfinite(high) else []
-        raise ConfigError(f"`{name}` must be {' and '.join(rules) or 'finite'}, got {value}")
-
-
-def check_bounds(
-    lower: Any,
-    upper: Any,
-    *,
-    names: tuple[str, str] = ("lower", "upper"),
-    low: int | float,
-    above: bool = False,
-) -> None:
-    """Raises unless both are numbers from `low` (or over it) on and `lower` <= `upper`."""
-    check_number(names[0], lower, low=low, above=above)
-    check_number(names[1], upper, low=low, above=above)
-    if not isinstance(lower, jax.Array) and not isinstance(upper, jax.Array) and lower > upper:
-        raise ConfigError(f"`{names[0]}` {lower} must not be more than `{names[1]}` {upper}; swap them")
+from artifex.data.errors import ShapeError
+from artifex.generative_models.modalities.settings import Number as Number
+from artifex.generative_models.modalities.settings import check_bounds as check_bounds
+from artifex.generative_models.modalities.settings import check_count as check_count
+from artifex.generative_models.modalities.settings import check_number as check_number
 
 
 def check_fits(name: str, value: int, extent: int) -> None:
@@ -63,14 +21,6 @@ def check_fits(name: str, value: int, extent: int) -> None:
         raise ShapeError(
             f"`{name}` {value} is more than the image's {extent} pixels; `pad` or `resize` first"
         )
-
-
-def check_count(name: str, value: Any) -> None:
-    """Raises unless `value` is an integer >= 0."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigTypeError(f"`{name}` must be an integer >= 0, got {value!r} ({type(value).__name__})")
-    if value < 0:
-        raise ConfigError(f"`{name}` must be at least 0, got {value}")
 
 
 def working(array: Array) -> Array:
