@@ -63,7 +63,7 @@ def test_a_name_is_the_same_object_on_every_path(name):
 
 
 def test_what_is_not_there_yet_is_absent():
-    for name in ("BaseEvaluationSuite", "ModelAdapter", "TextModality", "AudioModality"):
+    for name in ("BaseEvaluationSuite", "ModelAdapter", "AudioModality"):
         assert not hasattr(modalities, name)
 
 

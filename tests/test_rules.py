@@ -110,6 +110,8 @@ PUBLIC = {
         "Modality",
         "RecordDataset",
         "Subset",
+        "TextModality",
+        "TextParams",
         "ValueRange",
         "collate",
         "create_modality",

@@ -20,5 +20,8 @@ from artifex.generative_models.modalities.registry import create_modality as cre
 from artifex.generative_models.modalities.registry import get_modality as get_modality
 from artifex.generative_models.modalities.registry import list_modalities as list_modalities
 from artifex.generative_models.modalities.registry import register_modality as register_modality
+from artifex.generative_models.modalities.text.base import TextModality as TextModality
+from artifex.generative_models.modalities.text.config import TextParams as TextParams
 
 register_modality("image", ImageModality)
+register_modality("text", TextModality)
