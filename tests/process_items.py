@@ -66,3 +66,18 @@ class Stamped(Items):
 
     def stamp(self):
         return "1"
+
+
+class Unloadable(Items):
+    """Cannot be unpickled in another process, or takes for ever there."""
+
+    def __init__(self, size, *, hangs=False):
+        super().__init__(size)
+        self.takes_for_ever = hangs
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if current_process().name != "MainProcess":
+            if self.takes_for_ever:
+                time.sleep(1000)
+            raise ImportError("no such thing")

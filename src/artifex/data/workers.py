@@ -33,12 +33,13 @@ class Workers:
 
     def __init__(self, count: int, *, name: str = "artifex-worker") -> None:
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._closed = threading.Event()
         # The threads know the queue, not this object: it can be dropped while they wait.
         self._threads = [
-            threading.Thread(target=_work, args=(self._tasks,), name=f"{name}-{i}", daemon=True)
+            threading.Thread(target=_work, args=(self._tasks, self._closed), name=f"{name}-{i}", daemon=True)
             for i in range(count)
         ]
-        self._stop = weakref.finalize(self, _stop, self._tasks, self._threads)
+        self._stop = weakref.finalize(self, _stop, self._tasks, self._threads, self._closed)
         _end_with_the_program()
         for thread in self._threads:
             thread.start()
@@ -87,7 +88,24 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _stop(tasks: "SimpleQueue[Task | None]", threads: list[threading.Thread]) -> None:
+def is_wanted() -> bool:
+    """False in a thread whose pool was closed: what it does is of no use to anybody any more."""
+    return _here.closed is None or not _here.closed.is_set()
+
+
+class _Here(threading.local):
+    """Each thread finds its own."""
+
+    closed: threading.Event | None = None
+
+
+_here = _Here()
+
+
+def _stop(
+    tasks: "SimpleQueue[Task | None]", threads: list[threading.Thread], closed: threading.Event
+) -> None:
+    closed.set()
     while True:
         try:
             tasks.get_nowait()
@@ -103,7 +121,8 @@ def _stop(tasks: "SimpleQueue[Task | None]", threads: list[threading.Thread]) ->
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def _work(tasks: "SimpleQueue[Task | None]") -> None:
+def _work(tasks: "SimpleQueue[Task | None]", closed: threading.Event) -> None:
+    _here.closed = closed
     while (task := tasks.get()) is not None:
         task()
         del task  # it holds a batch's buffers, which are free only when nobody refers to them

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from artifex.data import BadRecordWarning, create_data_loader
@@ -18,7 +19,7 @@ from artifex.data.errors import ConfigError, StalledError, TransformError, Worke
 from artifex.data.processes.pool import end
 from artifex.data.processes.shared import SharedRows, remove_leftovers
 from artifex.data.types import TEXT, ArraySpec
-from process_items import ENVIRONMENT, Items, Stamped, Where
+from process_items import ENVIRONMENT, Items, Stamped, Unloadable, Where
 
 SHARED = Path("/dev/shm")
 
@@ -71,7 +72,7 @@ def test_a_process_whose_exit_code_another_thread_has_taken_ends_too(is_noted, m
     noted = threading.Timer(0.05, setattr, (popen, "returncode", 0))
     if is_noted:
         noted.start()
-    end(process)
+    end(process, time.monotonic() + 0.5)
     assert process._closed == is_noted
     popen.returncode = 0  # or `multiprocessing` would look after it for ever
 
@@ -217,3 +218,106 @@ class _Unpicklable(Items):
     def __init__(self):
         super().__init__(8)
         self.function = lambda: None
+
+
+def run_program(text, tmp_path, **settings):
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(text))
+    command = [sys.executable, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=60, **settings)
+
+
+UNGUARDED = """
+    from artifex.data import create_data_loader
+
+    class Mine:
+        def __len__(self):
+            return 64
+
+        def __getitem__(self, number):
+            return {"x": number}
+
+    for batch in create_data_loader(Mine(), 16, num_workers=2, worker="process"):
+        pass
+"""
+
+
+def test_a_script_that_its_processes_cannot_import_is_told_and_ends(tmp_path):
+    said = run_program(UNGUARDED, tmp_path)
+    assert said.returncode == 1
+    assert 'ConfigError: processes for `worker="process"` end before they can begin' in said.stderr
+    assert 'needs `if __name__ == "__main__":`' in said.stderr.splitlines()[-1]
+
+
+def test_what_cannot_be_unpickled_is_told():
+    loader = create_data_loader(Unloadable(16), 4, num_workers=2, worker="process", on_error="skip")
+    with pytest.raises(ConfigError, match="there it cannot be unpickled: ImportError: no such thing"):
+        list(loader)
+    assert not blocks()
+
+
+def test_a_dataset_that_takes_for_ever_to_unpickle_is_told(monkeypatch):
+    monkeypatch.setattr("artifex.data.processes.pool._START_PATIENCE", 1.0)
+    loader = create_data_loader(Unloadable(16, hangs=True), 4, num_workers=1, worker="process", timeout=0.5)
+    with pytest.raises(StalledError, match="has not begun after 1 s"):
+        list(loader)
+    loader.close()
+
+
+def test_to_close_in_the_middle_is_no_death_of_a_record(by_threads):
+    loader = create_data_loader(Items(60), 8, seed=3, num_workers=2, worker="process", on_error="skip")
+    got = []
+    for batch in loader:
+        got.append((np.asarray(batch["index"]).tolist(), np.asarray(batch["x"]).tolist(), batch["name"]))
+        loader.close()
+    assert got == by_threads and loader.bad_records == ()
+
+
+def test_what_hangs_is_not_started_again_once_nobody_wants_it():
+    gc.collect()
+    before, children = set(blocks()), set(multiprocessing.active_children())
+    loader = create_data_loader(Items(60, hangs=13), 8, shuffle=False, num_workers=2, worker="process")
+    batches = iter(loader)
+    next(batches)
+    time.sleep(0.5)
+    batches.close()
+    loader.close()
+    time.sleep(1.0)
+    assert set(multiprocessing.active_children()) <= children and set(blocks()) <= before
+
+
+def is_alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+HANGS = """
+    import multiprocessing, time
+    from artifex.data import create_data_loader
+    from process_items import Items
+
+    if __name__ == "__main__":
+        batches = iter(create_data_loader(Items(60, hangs=13), 8, shuffle=False, num_workers=2, worker="process"))
+        next(batches)
+        print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+        time.sleep(60)
+"""
+
+
+def test_processes_that_hang_end_with_the_program_however_it_ends(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(HANGS))
+    program = subprocess.Popen(
+        [sys.executable, str(path)], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    pids = list(map(int, program.stdout.readline().split()))
+    assert len(pids) == 2
+    program.kill()
+    program.wait()
+    deadline = time.monotonic() + 20
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_alive, pids))
+    program.stdout.close()

@@ -1,8 +1,11 @@
 """What runs in a process that reads: it gets record numbers, and writes samples to shared memory."""
 
 import faulthandler
+import os
 import pickle
 import signal
+import threading
+import time
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -16,6 +19,9 @@ from artifex.data.processes.shared import SharedRows
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import Reader, one_by_one
 from artifex.data.types import Arrays, Indices
+
+# How often a process looks whether the program that started it is still there, in seconds.
+_LOOK = 1.0
 
 
 class Request(NamedTuple):
@@ -38,7 +44,13 @@ def main(connection: Connection, pickled: bytes, name: str, num_rows: int) -> No
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program, which ends this process
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)
-    reader: Reader = pickle.loads(pickled)  # noqa: S301  (it comes from the program that started this process)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    try:
+        reader: Reader = pickle.loads(pickled)  # noqa: S301  (it comes from the program that started this process)
+    except Exception as error:
+        connection.send(Answer({}, _sendable(error, None)))
+        return
+    connection.send(Answer({}))  # it can begin
     rows = SharedRows(reader.spec, num_rows, name)
     texts = [field for field, one in reader.spec.items() if one.is_text]
     try:
@@ -66,7 +78,14 @@ def _answer(reader: Reader, rows: SharedRows, texts: list[str], request: Request
     return Answer({name: array.tolist() for name, array in strings.items()})
 
 
-def _sendable(error: BaseException, record: int) -> BaseException:
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent is gone, also in the middle of a record that takes for ever."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)
+
+
+def _sendable(error: BaseException, record: int | None) -> BaseException:
     """The error with the lines that it came from, or one that says the same, if it cannot cross."""
     lines = "".join(traceback.format_exception(error))
     try:

@@ -10,8 +10,9 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
@@ -29,6 +30,7 @@ from artifex.data.processes.shared import SharedRows, rows_that_fit
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import Reader, unchanged
 from artifex.data.types import Arrays, Indices, Spec
+from artifex.data.workers import is_wanted
 
 # What one process is given at a time takes no more than this.
 _SHARED_BYTES = 2**25
@@ -37,8 +39,14 @@ _MOST_ROWS = 256
 # A record that has been the end of so many processes is a bad one.
 _MOST_DEATHS = 3
 
-# How long `close` waits for a process before it kills it, in seconds.
-_PATIENCE = 1.0
+# How long `close` waits for processes before it kills them, in seconds: what they read is read again if it is needed.
+_PATIENCE = 0.2
+
+# Starts that may fail one after another: a process that ends by itself will do so again; signals come from outside.
+_MOST_FAILURES, _MOST_KILLS = 3, 20
+
+# How long a process may take to begin, in seconds, where records may take less.
+_START_PATIENCE = 30.0
 
 # How often one looks after a process that has a time limit, in seconds.
 _LOOK = 0.2
@@ -57,6 +65,12 @@ _ONE_THREAD = dict.fromkeys(
 # Should a module of the user's import JAX: the accelerator belongs to the program.
 _CHILD_VARIABLES = {**_ONE_THREAD, "JAX_PLATFORMS": "cpu", "TOKENIZERS_PARALLELISM": "false"}
 _starting = threading.Lock()
+
+
+_GUARD = (
+    'a script that uses `worker="process"` needs `if __name__ == "__main__":` around what it does, for the processes '
+    "import it"
+)
 
 
 class ProcessReader:
@@ -78,10 +92,13 @@ class ProcessReader:
 
     def __init__(self, reader: Reader, count: int, *, timeout: float | None = None) -> None:
         refuse_buckets(reader, '`worker="process"`')
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise ConfigError(f"{_GUARD}: here it is imported by such a process, and would start others")
         self._reader, self.spec = reader, reader.spec
         pickled = _pickled(reader)
         num_rows = min(_MOST_ROWS, rows_that_fit(self.spec, _SHARED_BYTES))
-        self._children = [_Child(pickled, self.spec, num_rows, timeout) for _ in range(count)]
+        starts = _Starts()
+        self._children = [_Child(pickled, self.spec, num_rows, timeout, starts) for _ in range(count)]
         self._idle: SimpleQueue[_Child] = SimpleQueue()
         for child in self._children:
             self._idle.put(child)
@@ -126,6 +143,9 @@ class ProcessReader:
         while True:
             try:
                 return child.read(request, out)
+            except _EndedError:
+                if not is_wanted():
+                    raise
             except _DiedError as error:
                 record = int(request.numbers[error.row])
                 self._deaths[record] += 1
@@ -141,30 +161,68 @@ class _DiedError(Exception):
         self.row = row
 
 
+class _EndedError(Exception):
+    """A process was ended on purpose."""
+
+
+class _Starts:
+    """Starts of processes that failed, one after another, over all children."""
+
+    def __init__(self) -> None:
+        self.failures = self.kills = 0
+
+    def went_well(self) -> None:
+        self.failures = self.kills = 0
+
+    def failed(self, code: int | None) -> None:
+        """Takes note of an exit code.
+
+        Raises:
+            ConfigError: it is of no use to go on.
+        """
+        if code is not None and code < 0:
+            self.kills += 1
+        else:
+            self.failures += 1
+        if self.failures >= _MOST_FAILURES or self.kills >= _MOST_KILLS:
+            raise ConfigError(
+                f'processes for `worker="process"` end before they can begin (exit code {code}; what they said '
+                f"stands above): {_GUARD}; and classes and functions of the dataset must stand in a file that can be "
+                f"imported, not in a prompt. Or use threads"
+            )
+
+
 class _Child:
     """One process, and the memory that is shared with it; for one thread at a time."""
 
-    def __init__(self, pickled: bytes, spec: Spec, num_rows: int, timeout: float | None) -> None:
+    def __init__(
+        self, pickled: bytes, spec: Spec, num_rows: int, timeout: float | None, starts: _Starts
+    ) -> None:
+        self._starts = starts
         self._pickled, self._spec, self.num_rows, self._timeout = pickled, spec, num_rows, timeout
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
         self._rows: SharedRows | None = None
+        self._lock = threading.Lock()
+        self._endings = 0  # on purpose
 
     def read(self, request: Request, out: Arrays) -> None:
-        connection, process, rows = self._running()
-        rows.progress[:] = 0
-        try:
-            connection.send(request)
-            answer = self._wait(connection, process, rows, request)
-        except StalledError:  # which is an OSError too
-            raise
-        except (EOFError, OSError):  # the pipe broke: the process is gone
-            row = int(rows.progress[0])
-            has_begun = bool(rows.progress[1])
-            self.close()
-            if not has_begun:  # it died before: nobody's fault
-                return self.read(request, out)
-            raise _DiedError(row) from None
+        while True:
+            connection, process, rows, endings = self._running()
+            rows.progress[:] = 0
+            try:
+                connection.send(request)
+                answer = self._wait(connection, process, rows, request)
+                break
+            except StalledError:  # which is an OSError too
+                raise
+            except (EOFError, OSError, TypeError):  # the pipe broke, or was closed: the process is gone
+                if self._endings != endings or not is_wanted():
+                    raise _EndedError from None
+                row, has_begun = int(rows.progress[0]), bool(rows.progress[1])
+                self._clear()
+                if has_begun:  # else it died before: nobody's fault
+                    raise _DiedError(row) from None
         clock = current_clock()
         for stage, time_there in enumerate(answer.times):
             clock.credit(stage, time_there)
@@ -173,28 +231,72 @@ class _Child:
         for name, array in out.items():
             array[...] = answer.texts[name] if name in answer.texts else rows.arrays[name][: len(array)]
 
-    def close(self) -> None:
+    def tell(self) -> "Callable[[float], None]":
+        """Tells the process to end, on purpose; returns what waits for that, until a time of `time.monotonic`."""
+        with self._lock:
+            self._endings += 1
+            parts = self._taken()
+        return partial(_finish, *parts)
+
+    def _clear(self) -> None:
+        """Gets rid of a process that is gone."""
+        with self._lock:
+            parts = self._taken()
+        _finish(*parts, time.monotonic() + _PATIENCE)
+
+    def _taken(self) -> tuple[SpawnProcess | None, SharedRows | None]:
         process, connection, rows = self._process, self._connection, self._rows
         self._process = self._connection = self._rows = None
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.send(None)
             connection.close()
-        if process is not None:
-            end(process)
-        if rows is not None:
-            rows.close(remove=True)
+        return process, rows
 
-    def _running(self) -> tuple[Connection, SpawnProcess, SharedRows]:
-        if self._process is None or self._connection is None or self._rows is None:
-            self._rows = SharedRows(self._spec, self.num_rows)
-            context = multiprocessing.get_context("spawn")
-            self._connection, other = cast("tuple[Connection, Connection]", context.Pipe())
-            arguments = (other, self._pickled, self._rows.name, self.num_rows)
-            self._process = context.Process(target=main, args=arguments, name="artifex-reader", daemon=True)
-            _start(self._process, needs_main=b"__main__" in self._pickled)
-            other.close()
-        return self._connection, self._process, self._rows
+    def _running(self) -> tuple[Connection, SpawnProcess, SharedRows, int]:
+        """The process, which can begin, and how often one was ended on purpose before.
+
+        Raises:
+            ConfigError: it cannot be started.
+        """
+        while True:
+            with self._lock:
+                if not is_wanted():
+                    raise _EndedError
+                endings = self._endings
+                if self._process is not None and self._connection is not None and self._rows is not None:
+                    return self._connection, self._process, self._rows, endings
+                connection, process, _ = self._begin()
+            try:
+                error = _ready(connection, process, self._timeout)
+            except StalledError:  # which is an OSError too
+                self._clear()
+                raise
+            except (EOFError, OSError, TypeError):
+                if self._endings != endings:
+                    continue
+                wait([process.sentinel], _PATIENCE)
+                code = process.exitcode
+                self._clear()
+                self._starts.failed(code)
+                continue
+            if error is not None:
+                self._clear()
+                raise ConfigError(
+                    f'`worker="process"` sends the dataset to other processes, and there it cannot be unpickled: '
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            self._starts.went_well()
+
+    def _begin(self) -> tuple[Connection, SpawnProcess, SharedRows]:
+        self._rows = rows = SharedRows(self._spec, self.num_rows)
+        context = multiprocessing.get_context("spawn")
+        self._connection, other = cast("tuple[Connection, Connection]", context.Pipe())
+        arguments = (other, self._pickled, rows.name, self.num_rows)
+        self._process = context.Process(target=main, args=arguments, name="artifex-reader", daemon=True)
+        _start(self._process, needs_main=b"__main__" in self._pickled)
+        other.close()
+        return self._connection, self._process, rows
 
     def _wait(
         self, connection: Connection, process: SpawnProcess, rows: SharedRows, request: Request
@@ -221,16 +323,42 @@ class _Child:
             os.kill(process.pid, signal.SIGUSR1)
             time.sleep(_LOOK)
         process.kill()
-        self.close()
+        self._clear()
 
 
-def end(process: SpawnProcess) -> None:
+def _ready(connection: Connection, process: SpawnProcess, timeout: float | None) -> BaseException | None:
+    """Waits until a process can begin, and returns what it says is wrong.
+
+    Raises:
+        EOFError: it is gone.
+        StalledError: it takes too long.
+    """
+    patience = None if timeout is None else max(timeout, _START_PATIENCE)
+    if not wait([connection, process.sentinel], patience):
+        process.kill()
+        raise StalledError(
+            f"a process that reads has not begun after {patience:g} s: what the dataset does when it is unpickled, "
+            f"or its module when it is imported, takes that long; allow more by `timeout`"
+        )
+    if connection.poll():
+        return cast("Answer", connection.recv()).error
+    raise EOFError
+
+
+def _finish(process: SpawnProcess | None, rows: SharedRows | None, deadline: float) -> None:
+    if process is not None:
+        end(process, deadline)
+    if rows is not None:
+        rows.close(remove=True)
+
+
+def end(process: SpawnProcess, deadline: float) -> None:
     """Waits for a process, which has been told to end, and kills it if it takes too long.
 
     What counts is that its end of the pipe is gone, not its exit code: a thread beside this one that asks
     `multiprocessing` for its children may just have taken the code from the system, and not yet have noted it.
     """
-    if not wait([process.sentinel], _PATIENCE):
+    if not wait([process.sentinel], max(0.0, deadline - time.monotonic())):
         process.kill()
         wait([process.sentinel])
     deadline = time.monotonic() + _PATIENCE
@@ -246,7 +374,11 @@ def _start(process: SpawnProcess, *, needs_main: bool) -> None:
     A script that trains imports JAX, which costs each process a second and 100 MB.
     """
     with _starting, _variables(_CHILD_VARIABLES), nullcontext() if needs_main else _no_script():
-        process.start()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the program
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -286,8 +418,10 @@ def _pickled(reader: Reader) -> bytes:
 
 
 def _close_all(children: list[_Child]) -> None:
-    for child in children:
-        child.close()
+    finishing = [child.tell() for child in children]
+    deadline = time.monotonic() + _PATIENCE
+    for finish in finishing:
+        finish(deadline)
 
 
 def _died(record: int) -> WorkerDiedError:
