@@ -24,6 +24,8 @@ from artifex.data.errors import (
     TooManyBadRecordsError,
     TransformError,
 )
+from artifex.data.faults import BadRecord, QuarantineFile, QuarantineWarning, source_digest
+from artifex.data.samples import reader_of
 from artifex.generative_models.modalities.image.datasets import ImageFolderDataset
 from process_items import Items
 
@@ -245,3 +247,43 @@ def test_what_does_not_go_together():
         loader_of(bad_rows="compact", drop_last=True, sharding=(mesh, jax.sharding.PartitionSpec("data")))
     with pytest.raises(ConfigError, match="on_error"):
         create_data_loader({"x": np.zeros(8)}, 4, placement="device", on_error="skip")
+
+
+LINE = {"source": "s", "record": 3, "path": None, "offset": None, "error": "E", "reason": "r", "digest": None}
+
+
+@pytest.mark.parametrize("record", ["3", None, [3], 3.7, True, -1])
+def test_a_record_number_in_a_quarantine_that_is_none_is_told(tmp_path, record):
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps(LINE | {"record": record}) + "\n")
+    with pytest.raises(
+        ConfigError, match="line 1 of .* is no bad record: `record` must be a number of 0 or more"
+    ):
+        read_quarantine(path)
+
+
+def test_blank_lines_and_what_later_releases_say_are_passed_over(tmp_path):
+    path = tmp_path / "q.jsonl"
+    path.write_text("\n" + json.dumps(LINE | {"colour": "red"}) + "\n\n")
+    assert [bad.record for bad in read_quarantine(path)] == [3]
+
+
+def test_a_last_line_without_an_end_gets_one(tmp_path):
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps(LINE))
+    QuarantineFile(path).add(BadRecord(**LINE | {"record": 4}))
+    assert [bad.record for bad in read_quarantine(path)] == [3, 4]
+
+
+def test_a_quarantine_of_other_data_keeps_all_and_says_so(tmp_path):
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps(LINE) + "\n")
+    with pytest.warns(QuarantineWarning, match="none of the 1 records in .* is of this dataset"):
+        assert known_good(path, {"x": np.arange(5)}).all()
+
+
+def test_a_record_beyond_the_data_stays_in_the_quarantine(tmp_path):
+    data = {"x": np.arange(5)}
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps(LINE | {"source": source_digest(reader_of(data)), "record": 3000}) + "\n")
+    assert retry_quarantine(path, data) == ([], []) and len(read_quarantine(path)) == 1

@@ -135,3 +135,65 @@ def test_what_it_asks_for():
     thread.start()
     thread.join()
     assert "main thread" in failed[0]
+
+
+def test_epochs_after_a_signal_have_no_batches_and_the_state_stays():
+    whole = [batch["x"].tolist() for batch in loader()]
+    run, got = loader(), []
+    with run.stop_on(signal.SIGUSR2):
+        for _ in range(5):
+            for batch in run:
+                got.append(batch["x"].tolist())
+                if len(got) == 3:
+                    os.kill(os.getpid(), signal.SIGUSR2)
+        assert (run.state()["epoch"], run.state()["step"]) == (0, 3) and run.is_stopped
+    assert got + [batch["x"].tolist() for batch in run] == whole, "who goes on goes on there"
+    assert len(list(run)) == len(run)
+
+
+def test_loaders_that_stop_on_one_signal_all_hear_of_it_and_so_does_the_program():
+    heard, states = [], {"a": [], "b": []}
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: heard.append(number))
+    try:
+        a, b = loader(), loader()
+        with (
+            a.stop_on(signal.SIGUSR2, save=states["a"].append),
+            b.stop_on(signal.SIGUSR2, save=states["b"].append),
+        ):
+            for step, _ in enumerate(zip(a, b, strict=False)):
+                if step == 2:
+                    os.kill(os.getpid(), signal.SIGUSR2)
+        assert a.is_stopped and b.is_stopped and heard == [signal.SIGUSR2]
+        assert {name: [state["step"] for state in found] for name, found in states.items()} == {
+            "a": [3],
+            "b": [3],
+        }
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_a_save_that_fails_after_a_break_is_told_at_the_end():
+    run, tries = loader(), []
+
+    def save(state):
+        tries.append(state["step"])
+        raise OSError("disk full")
+
+    def train():
+        with run.stop_on(signal.SIGUSR2, save=save):
+            for _ in run:
+                os.kill(os.getpid(), signal.SIGUSR2)
+                break
+
+    with pytest.raises(OSError, match="disk full"):
+        train()
+    assert tries == [1]
+
+
+@pytest.mark.parametrize("wrong", ["SIGTERM", signal.SIGKILL])
+def test_signals_that_cannot_be_handled_are_told_and_nothing_is_left_behind(wrong):
+    before = signal.getsignal(signal.SIGUSR2)
+    stop = loader().stop_on(signal.SIGUSR2, wrong)
+    with pytest.raises(ConfigError, match="`stop_on` takes signals that a program may handle"), stop:
+        pass
+    assert signal.getsignal(signal.SIGUSR2) == before

@@ -54,6 +54,10 @@ class BadRows(StrEnum):
     """They are taken out: the batch is shorter."""
 
 
+class QuarantineWarning(UserWarning):
+    """A quarantine has records, and none of the dataset that it is asked about."""
+
+
 class BadRecordWarning(UserWarning):
     """The first record of a loader that was left out."""
 
@@ -246,8 +250,11 @@ class QuarantineFile:
     def add_line(self, line: str) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             try:
+                size = os.fstat(file).st_size if line and hasattr(os, "pread") else 0
+                if size and os.pread(file, 1, size - 1) != b"\n":  # it was torn, or edited by hand
+                    line = "\n" + line
                 os.write(file, line.encode())
             finally:
                 os.close(file)
@@ -269,12 +276,26 @@ def read_quarantine(path: str | Path) -> list[BadRecord]:
         raise ConfigError(f"`path` {str(path)!r} is no quarantine that can be read: {error}") from error
     found: dict[tuple[str, int], BadRecord] = {}
     for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
         try:
-            bad = BadRecord(**json.loads(line))
+            bad = _read_line(line)
         except (ValueError, TypeError) as error:
             raise ConfigError(f"line {number} of `path` {str(path)!r} is no bad record: {error}") from error
         found.setdefault((bad.source, bad.record), bad)
     return list(found.values())
+
+
+def _read_line(line: str) -> BadRecord:
+    fields = json.loads(line)
+    # A later release may say more.
+    known = {name: fields[name] for name in BadRecord.__dataclass_fields__ if name in fields}
+    bad = BadRecord(**known)
+    if isinstance(bad.record, bool) or not isinstance(bad.record, int) or bad.record < 0:
+        raise TypeError(f"`record` must be a number of 0 or more, got {bad.record!r}")
+    if not isinstance(bad.source, str):
+        raise TypeError(f"`source` must be a string, got {bad.source!r}")
+    return bad
 
 
 def retry_quarantine(path: str | Path, dataset: Any) -> tuple[list[BadRecord], list[BadRecord]]:
@@ -296,7 +317,7 @@ def retry_quarantine(path: str | Path, dataset: Any) -> tuple[list[BadRecord], l
     bad: list[BadRecord] = []
     kept: list[BadRecord] = []
     for old in read_quarantine(path):
-        if old.source != source:
+        if old.source != source or old.record >= len(reader):
             kept.append(old)
             continue
         failed = read_what_is_good(reader, np.array([old.record]), slots(reader.spec, 1), None)
@@ -322,7 +343,15 @@ def known_good(path: str | Path, dataset: Any) -> npt.NDArray[np.bool_]:
     reader = reader_of(dataset)
     source = source_digest(reader)
     keep = np.ones(len(reader), bool)
-    keep[[bad.record for bad in read_quarantine(path) if bad.source == source]] = False
+    named = read_quarantine(path)
+    own = [bad.record for bad in named if bad.source == source and bad.record < len(reader)]
+    if named and not own:
+        warn(
+            f"none of the {len(named)} records in {path} is of this dataset: they came from another, or from this "
+            f"one before it was changed (by `map`, or by other files); all of it is kept",
+            QuarantineWarning,
+        )
+    keep[own] = False
     return keep
 
 

@@ -237,6 +237,8 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the next epoch; after `restore`, of the rest of the restored one."""
+        if self._stop is not None and self._stop.ends_now:
+            return iter(())
         return self._epoch(self._next_epoch())
 
     def as_numpy_iterator(self) -> Iterator[HostArrays]:
@@ -385,8 +387,10 @@ class DataLoader:
         finally:
             meter.finish()
             batches.close()
-            if self._stop is not None and self._stop.is_requested:
-                self._stop.hand_over()
+            if self._stop is not None and self._stop.ends_now:
+                self._starts_at = self._position  # who goes on in spite of it goes on there
+        if self._stop is not None and self._stop.ends_now:
+            self._stop.hand_over()
 
     def _handed_out(self, batch: Batch, position: _Position, meter: Meter) -> Batch:
         if meter.is_on:

@@ -37,21 +37,37 @@ class StopOnSignal:
         self._before: dict[int, _Handler] = {}
         self._is_waiting = False
         self._is_handed_over = False
-        self.is_requested = False
+        self.is_requested = self._is_in_force = False
+
+    @property
+    def ends_now(self) -> bool:
+        """Whether there are no more batches: a signal came, and the context has not ended."""
+        return self.is_requested and self._is_in_force
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
             raise ConfigError("`stop_on` handles signals, which Python allows in the main thread alone")
         for number in self._signals:
-            self._before[number] = signal.signal(number, self._handle)
+            try:
+                self._before[number] = signal.signal(number, self._handle)
+            except (TypeError, ValueError, OSError) as error:
+                self._put_back()
+                raise ConfigError(
+                    f"`stop_on` takes signals that a program may handle, as `signal.SIGTERM`, got {number!r}: {error}"
+                ) from error
+        self._is_in_force = True
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._put_back()
+        self._is_in_force = False
+        if self.is_requested:  # the loop was left before it came to a boundary
+            self.hand_over()
+
+    def _put_back(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
-        if self.is_requested:  # the loop was left before it came to a boundary
-            self.hand_over()
 
     def next(self, batches: Any) -> Any:
         """The next of an iterator's batches.
@@ -59,7 +75,7 @@ class StopOnSignal:
         Raises:
             StopIteration: a signal came, now or before.
         """
-        if self.is_requested:
+        if self.ends_now:
             raise StopIteration
         try:
             self._is_waiting = True
@@ -73,12 +89,16 @@ class StopOnSignal:
     def hand_over(self) -> None:
         """Gives the state to `save`, once."""
         if not self._is_handed_over:
-            self._is_handed_over = True
             if self._save is not None:
                 self._save(self._state())
+            self._is_handed_over = True  # not before: what fails is tried again at the end of the context
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.is_requested = True
+        before = self._before.get(number)
+        # Another loader's, or the program's own. Python's for Ctrl-C would end the program here and now.
+        if callable(before) and before is not signal.default_int_handler:
+            before(number, frame)
         if self._is_waiting:
             self._is_waiting = False
             raise _StopNow
