@@ -74,8 +74,8 @@ class RecordError(ArtifexError):
     """One record cannot be had.
 
     `reason` says why, `path` names the file, `offset` the byte in it where the record or the fault begins, and
-    `record` the record's number in its dataset, each None as long as it is not known: a codec knows none of them, and its
-    caller adds them with `at`.
+    `record` the record's number in its dataset, each None as long as it is not known: a codec knows none of
+    them, and its caller adds them with `at`.
     """
 
     def __init__(
