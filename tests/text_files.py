@@ -57,9 +57,7 @@ def blocks_of(data):
             blocks.append(b"".join(open_lines))
             open_lines = []
     blocks += [b"".join(open_lines)] if open_lines else []
-    return [
-        (b.removesuffix(b"\n").removesuffix(b"\r") if b.endswith(b"\n") else b).decode() for b in blocks
-    ]
+    return [(b.removesuffix(b"\n").removesuffix(b"\r") if b.endswith(b"\n") else b).decode() for b in blocks]
 
 
 def rows_of(data, delimiter=","):

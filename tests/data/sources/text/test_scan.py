@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from text_files import blocks_of, lines_of, rows_of
 
 from artifex.data.sources.text.parse import split_row
 from artifex.data.sources.text.scan import Split, spans
+from text_files import blocks_of, lines_of, rows_of
 
 MORE = settings(max_examples=300, deadline=None)
 
