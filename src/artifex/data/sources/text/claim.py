@@ -8,6 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from uuid import uuid4
 
+_NOT_WORTH_WAITING = 2**18  # bytes
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
@@ -26,8 +27,14 @@ class Draft:
             done = os.write(self.file, rest) if at is None else os.pwrite(self.file, rest, at)
             rest, at = rest[done:], None if at is None else at + done
 
-    def publish(self) -> None:
-        """Gives the file its name, when all of it is safely on disk."""
+    def publish(self, *, shows_damage: bool = False) -> None:
+        """Gives the file its name, when all of it is safely on disk.
+
+        A small one that shows when it is damaged is not waited for: it costs less to make it again.
+        """
+        if shows_damage and os.fstat(self.file).st_size <= _NOT_WORTH_WAITING:
+            os.replace(self.name, self.path)
+            return
         os.fsync(self.file)
         os.replace(self.name, self.path)
         folder = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY)

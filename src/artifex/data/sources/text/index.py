@@ -108,7 +108,7 @@ def write_index(made: Draft, described: dict[str, Any], pieces: Iterable[Spans])
         made.write(data)
     header = _header({**described, "count": count, "crc": crc})
     made.write(header, at=0)
-    made.publish()
+    made.publish(shows_damage=True)
     return Index(made.path, count, zlib.crc32(header))
 
 

@@ -110,7 +110,7 @@ def _made(
     # Before the data: those who find them find this.
     with draft(os.path.join(folder, _MANIFEST)) as manifest:
         manifest.write(json.dumps(content).encode())
-        manifest.publish()
+        manifest.publish(shows_damage=True)
     made.publish()
     return Unpacked(made.path, damage)
 
