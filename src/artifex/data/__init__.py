@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from artifex.data.naming import with_names as with_names
     from artifex.data.pipeline import DataLoader as DataLoader
     from artifex.data.pipeline import create_data_loader as create_data_loader
+    from artifex.data.sources.text import open_text as open_text
     from artifex.data.stats import LoaderStats as LoaderStats
 
 _ON_FIRST_USE = {
@@ -65,6 +66,7 @@ _ON_FIRST_USE = {
     "clear_cache": "artifex.data.cache",
     "create_data_loader": "artifex.data.pipeline",
     "known_good": "artifex.data.faults",
+    "open_text": "artifex.data.sources.text",
     "read_quarantine": "artifex.data.faults",
     "retry_quarantine": "artifex.data.faults",
     "with_names": "artifex.data.naming",

@@ -73,9 +73,9 @@ class MissingPackageError(ArtifexError, ImportError):
 class RecordError(ArtifexError):
     """One record cannot be had.
 
-    `reason` says why, `path` names the file, `offset` the byte in it where the record begins and `record` the
-    record's number in its dataset, each None as long as it is not known: a codec knows none of them, and its
-    caller adds them with `at`.
+    `reason` says why, `path` names the file, `offset` the byte in it where the record or the fault begins, and
+    `record` the record's number in its dataset, each None as long as it is not known: a codec knows none of
+    them, and its caller adds them with `at`.
     """
 
     def __init__(

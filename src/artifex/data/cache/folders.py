@@ -27,6 +27,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from artifex import __version__
+from artifex.data.cache_dir import default_cache_dir as default_cache_dir
 from artifex.data.fingerprint import Fingerprint
 from artifex.data.types import Spec
 
@@ -72,14 +73,6 @@ class Identity:
     def hash(self) -> bytes:
         """16 bytes."""
         return hashlib.blake2b(self.text.encode(), digest_size=16).digest()
-
-
-def default_cache_dir() -> Path:
-    """Where caches lie unless told otherwise."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "artifex"
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "artifex"
 
 
 @dataclass(frozen=True)

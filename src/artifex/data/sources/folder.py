@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -12,20 +12,13 @@ import numpy.typing as npt
 from artifex.data.errors import ConfigError, ConfigTypeError, ReadError, UnknownNameError
 from artifex.data.fingerprint import digest
 from artifex.data.registry import unknown
+from artifex.data.sources.walk import Walk, kind_of, reason_of
 from artifex.data.types import Indices, Record
 from artifex.data.warn import warn
 
 Labels: TypeAlias = npt.NDArray[np.int32]
-_Above: TypeAlias = tuple[tuple[int, int], ...]  # (device, inode) of each folder on the way
 
 _MAX_BYTES = 2**26
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISCHR, "a device"),
-)
 # Opening what turned into a pipe since it was listed must not wait for someone to write to it.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _AT_ONCE = 2**20
@@ -80,7 +73,7 @@ class FolderSource:
         if max_bytes < 1:
             raise ConfigError(f"`max_bytes` must be > 0, got {max_bytes}")
         self._max_bytes = max_bytes
-        walk = _Walk(self._suffixes)
+        walk = Walk(self._suffixes)
         found = sorted(walk.files(self._checked_root()))
         self.skipped = tuple(sorted((self._path(name), reason) for name, reason in walk.skipped))
         if not found:
@@ -158,67 +151,6 @@ class FolderSource:
         )
 
 
-class _Walk:
-    """One pass over a tree, which asks the system about each candidate once.
-
-    `skipped` and `others` (how many other files there are, by suffix) fill while `files` runs.
-    """
-
-    def __init__(self, suffixes: tuple[str, ...]) -> None:
-        self._suffixes = suffixes
-        self.skipped: list[tuple[str, str]] = []
-        self.others: Counter[str] = Counter()
-
-    def files(self, root: str) -> Iterator[tuple[str, int, int]]:
-        """(relative path, size in bytes, time of modification in nanoseconds) of each file."""
-        info = os.stat(root)
-        # Each with its path and the folders that it lies in, by which a loop shows.
-        waiting: list[tuple[str, str, _Above]] = [(root, "", ((info.st_dev, info.st_ino),))]
-        while waiting:
-            folder, prefix, above = waiting.pop()
-            try:
-                entries = os.scandir(folder)
-            except OSError as error:
-                self.skipped.append((prefix.rstrip("/"), _reason(error)))
-                continue
-            with entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    name = prefix + entry.name
-                    if entry.name.lower().endswith(self._suffixes):
-                        if (info := self._regular(entry, name)) is not None:
-                            yield name, info.st_size, info.st_mtime_ns
-                    elif (inside := self._inside(entry, name, above)) is not None:
-                        waiting.append((entry.path, name + "/", inside))
-
-    def _regular(self, entry: os.DirEntry[str], name: str) -> os.stat_result | None:
-        try:
-            info = entry.stat()
-        except OSError as error:
-            self.skipped.append((name, _reason(error, is_link=entry.is_symlink())))
-            return None
-        if stat.S_ISREG(info.st_mode):
-            return info
-        self.skipped.append((name, _kind(info.st_mode)))
-        return None
-
-    def _inside(self, entry: os.DirEntry[str], name: str, above: _Above) -> _Above | None:
-        """The folders above what is in this one, itself the last; None if it is none to look into."""
-        try:
-            if not entry.is_dir():
-                self.others[os.path.splitext(name)[1].lower()] += 1
-                return None
-            info = os.stat(entry.path)
-        except OSError:  # a link to nothing or to itself, without one of the suffixes: none of our business
-            return None
-        here = (info.st_dev, info.st_ino)
-        if here in above:
-            self.skipped.append((name, "a link to a folder that it is in"))
-            return None
-        return (*above, here)
-
-
 def _read(path: str, max_bytes: int, length: int | None = None) -> bytes:
     # System calls alone, no file object, which would make twice as many: at each of them a thread may have to wait
     # for its turn.
@@ -227,7 +159,7 @@ def _read(path: str, max_bytes: int, length: int | None = None) -> bytes:
         try:
             info = os.fstat(file)
             if not stat.S_ISREG(info.st_mode):
-                raise ReadError(f"{_kind(info.st_mode)}, no file", path=path)
+                raise ReadError(f"{kind_of(info.st_mode)}, no file", path=path)
             if info.st_size > max_bytes:
                 raise ReadError(f"{info.st_size} bytes are over `max_bytes` {max_bytes}", path=path)
             if length is not None:
@@ -239,7 +171,7 @@ def _read(path: str, max_bytes: int, length: int | None = None) -> bytes:
     except ReadError:
         raise
     except OSError as error:
-        raise ReadError(_reason(error), path=path) from error
+        raise ReadError(reason_of(error), path=path) from error
 
 
 def _rest(file: int, path: str, max_bytes: int) -> bytes:
@@ -304,16 +236,6 @@ def _checked_suffixes(suffixes: Sequence[str]) -> tuple[str, ...]:
         if not suffix.startswith(".") or suffix == ".":
             raise ConfigError(f"`suffixes` must be endings with their dot, e.g. ('.png',), got {lower}")
     return lower
-
-
-def _reason(error: OSError, *, is_link: bool = False) -> str:
-    if is_link and isinstance(error, FileNotFoundError):
-        return "a link to nothing"
-    return error.strerror or str(error)
-
-
-def _kind(mode: int) -> str:
-    return next((name for test, name in _KINDS if test(mode)), "no regular file")
 
 
 def _tell(skipped: Sequence[tuple[str, str]]) -> str:
