@@ -1,7 +1,7 @@
 """Documents in memory: one flat array of token ids, and where each document begins in it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,33 @@ class TokenArrays:
         self._lengths = np.diff(self.offsets).astype(np.int32)
         self._identity = identity
 
+    @classmethod
+    def from_documents(cls, documents: Sequence[npt.ArrayLike], identity: Fingerprint | None = None) -> Self:
+        """Joins the ids of each document; as uint16 where all fit.
+
+        Raises:
+            ConfigError: there are no documents, or none has a token, or an id is below 0 or above 2**31 - 1.
+            ShapeError: a document is no list or array (n,) of integers.
+        """
+        arrays = [np.asarray(document) for document in documents]
+        for number, array in enumerate(arrays):
+            if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+                raise ShapeError(
+                    f"document {number} of `documents` must be a list or array (n,) of integers, got "
+                    f"{array.dtype}{list(array.shape)}"
+                )
+        full = [array for array in arrays if array.size]
+        if not full:
+            raise ConfigError(f"`documents` must have a token, got {len(arrays)} documents without any")
+        low, high = min(int(array.min()) for array in full), max(int(array.max()) for array in full)
+        if low < 0 or high > LARGEST_INT32:
+            raise ConfigError(
+                f"ids in `documents` must be from 0 to {LARGEST_INT32}, got {low if low < 0 else high}"
+            )
+        dtype = np.uint16 if high < 2**16 else np.int32
+        tokens = np.concatenate(full, dtype=dtype, casting="unsafe")
+        return cls(tokens, np.cumsum([0, *(array.size for array in arrays)]), identity)
+
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
         return self._lengths
@@ -86,33 +113,6 @@ class TokenArrays:
 
     def stamp(self) -> str:
         return stamp_of_arrays({"tokens": self.tokens, "offsets": self.offsets})
-
-
-def token_arrays(documents: Sequence[npt.ArrayLike], identity: Fingerprint | None = None) -> TokenArrays:
-    """Documents as `TokenArrays`, from the ids of each; as uint16 where all ids fit.
-
-    Raises:
-        ConfigError: there are no documents, or none has a token, or an id is below 0 or above 2**31 - 1.
-        ShapeError: a document is no list or array (n,) of integers.
-    """
-    arrays = [np.asarray(document) for document in documents]
-    for number, array in enumerate(arrays):
-        if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-            raise ShapeError(
-                f"document {number} of `documents` must be a list or array (n,) of integers, got "
-                f"{array.dtype}{list(array.shape)}"
-            )
-    full = [array for array in arrays if array.size]
-    if not full:
-        raise ConfigError(f"`documents` must have a token, got {len(arrays)} documents without any")
-    low, high = min(int(array.min()) for array in full), max(int(array.max()) for array in full)
-    if low < 0 or high > LARGEST_INT32:
-        raise ConfigError(
-            f"ids in `documents` must be from 0 to {LARGEST_INT32}, got {low if low < 0 else high}"
-        )
-    dtype = np.uint16 if high < 2**16 else np.int32
-    tokens = np.concatenate(full, dtype=dtype, casting="unsafe")
-    return TokenArrays(tokens, np.cumsum([0, *(array.size for array in arrays)]), identity)
 
 
 def _checked_offsets(offsets: npt.NDArray[np.integer[Any]], tokens: int) -> Indices:
