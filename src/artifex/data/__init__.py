@@ -44,10 +44,19 @@ if TYPE_CHECKING:
     from artifex.data.faults import retry_quarantine as retry_quarantine
     from artifex.data.grain_source import as_grain_source as as_grain_source
     from artifex.data.naming import with_names as with_names
+    from artifex.data.packed import PackedReader as PackedReader
+    from artifex.data.padded import PaddedReader as PaddedReader
+    from artifex.data.padded import bucket_edges as bucket_edges
+    from artifex.data.padded import length_buckets as length_buckets
     from artifex.data.pipeline import DataLoader as DataLoader
     from artifex.data.pipeline import create_data_loader as create_data_loader
+    from artifex.data.plan.packing import Packing as Packing
+    from artifex.data.plan.packing import pack_best_fit as pack_best_fit
+    from artifex.data.plan.packing import pack_concat as pack_concat
     from artifex.data.sources.text import open_text as open_text
     from artifex.data.stats import LoaderStats as LoaderStats
+    from artifex.data.token_arrays import TokenArrays as TokenArrays
+    from artifex.data.windows import WindowReader as WindowReader
 
 _ON_FIRST_USE = {
     "BadRecord": "artifex.data.faults",
@@ -70,6 +79,15 @@ _ON_FIRST_USE = {
     "read_quarantine": "artifex.data.faults",
     "retry_quarantine": "artifex.data.faults",
     "with_names": "artifex.data.naming",
+    "PackedReader": "artifex.data.packed",
+    "PaddedReader": "artifex.data.padded",
+    "WindowReader": "artifex.data.windows",
+    "TokenArrays": "artifex.data.token_arrays",
+    "Packing": "artifex.data.plan.packing",
+    "pack_best_fit": "artifex.data.plan.packing",
+    "pack_concat": "artifex.data.plan.packing",
+    "length_buckets": "artifex.data.padded",
+    "bucket_edges": "artifex.data.padded",
 }
 
 

@@ -43,3 +43,18 @@ class Documents(Protocol):
     def fingerprint(self) -> Fingerprint:
         """What tells these documents' ids from others: the same on every machine, small, ready for JSON."""
         ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """Documents that know where they lie."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading is a mere gather, for which threads would cost more than they bring."""
+        ...
+
+
+def lie_in_memory(documents: Documents) -> bool:
+    """Whether reading these documents is a mere gather; not unless they say so."""
+    return documents.in_memory if isinstance(documents, Placed) else False

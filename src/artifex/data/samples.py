@@ -54,7 +54,7 @@ class HasItems(Protocol):
 
 
 def reader_of(dataset: Any) -> Reader:
-    """How the loader reads a dataset: its own reader, else its items, else its iteration.
+    """How the loader reads a dataset: a reader as it is, its own reader, else its items, else its iteration.
 
     Raises:
         ConfigTypeError: it offers none of them.
@@ -306,7 +306,9 @@ def write_sample(sample: Mapping[str, Any], out: Arrays, row: int, spec: Spec, n
 
 
 def own_reader(dataset: Any) -> Reader | None:
-    """What a dataset's method `reader` gives, if that is a reader; others may call other things so."""
+    """A reader itself, or what a dataset's method `reader` gives, if that is one; others may call other things so."""
+    if isinstance(dataset, Reader):
+        return dataset
     method = getattr(type(dataset), "reader", None)
     if isinstance(dataset, type) or not callable(method):
         return None
