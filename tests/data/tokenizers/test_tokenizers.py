@@ -270,3 +270,8 @@ def test_what_training_refuses():
         train_tokenizer(["a"], "word", vocab_size=300, special=SpecialTokens(unk=None))
     with pytest.raises(ConfigError, match="special ids must be below `vocab_size` 300"):
         train_tokenizer(["a"], vocab_size=300, special=SpecialTokens(mask=400))
+
+
+def test_a_million_spaces_are_encoded_by_the_library_where_tiktoken_cannot():
+    text = " " * 10**6
+    assert trained("bpe").decode(trained("bpe").encode(text)) == text

@@ -37,7 +37,10 @@ def fast_encoder(parsed: dict[str, Any], reference: Encode) -> Encode | None:
     encoding = tiktoken.Encoding("artifex", pat_str=pattern, mergeable_ranks=mergeable, special_tokens={})
 
     def encode(texts: Sequence[str]) -> list[Ids]:
-        return [ids[encoding.encode_to_numpy(text, disallowed_special=())] for text in texts]
+        try:
+            return [ids[encoding.encode_to_numpy(text, disallowed_special=())] for text in texts]
+        except ValueError:  # its regular expressions run out of stack on very long runs of spaces
+            return reference(texts)
 
     trial = [*_battery(), *_texts_of(names[:_MOST_TRIED])]
     try:
