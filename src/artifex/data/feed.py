@@ -113,7 +113,11 @@ class HostFeed:
         spares = None if is_one else self._crossing.spares()
         try:
             if spares is not None and not self._has_buckets and host.begin():
-                self._crossing.compile(self._reader.spec, _all_valid(self._plan), spares)
+                self._crossing.compile(
+                    self._reader.spec,
+                    _valid(self._plan, self._plan.batch_size, self._plan.batch_size),
+                    spares,
+                )
             while True:
                 if meter.is_on:
                     meter.found(host.num_ready(), len(ahead))
@@ -154,7 +158,7 @@ class HostFeed:
 
     def _cross(self, host: HostBatch, spares: SpareBatches | None) -> Batch:
         rows = host.rows
-        arrays = {**host.arrays, **_valid(self._plan, rows)}
+        arrays = {**host.arrays, **_valid(self._plan, len(rows.numbers), rows.num_valid)}
         turns, numbers, texts = rows.turns, rows.numbers, host.texts
         if self._faults is not None and not self._compact:
             arrays["valid"] = _without(arrays.get("valid", np.ones(len(numbers), bool)), host.bad)
@@ -222,7 +226,11 @@ class TableFeed:
             meter.taken += 1
             meter.samples += len(index)
             fetched = perf_counter_ns() if meter.is_on else 0
-            ahead.append(self._crossing(row.turns, index, _valid(self._plan, row), self.table, spares))
+            ahead.append(
+                self._crossing(
+                    row.turns, index, _valid(self._plan, len(index), row.num_valid), self.table, spares
+                )
+            )
             if spares is not None and not spares.is_needed:
                 spares = None
             if meter.is_on:
@@ -247,7 +255,11 @@ class TableFeed:
 
     def _inputs(self, rows: Rows) -> tuple[Any, Any, dict[str, Any]]:
         index = rows.numbers.astype(np.int32)
-        return self._crossing.words(rows.turns, index), index, _valid(self._plan, rows)
+        return (
+            self._crossing.words(rows.turns, index),
+            index,
+            _valid(self._plan, len(rows.numbers), rows.num_valid),
+        )
 
 
 def _scan(
@@ -265,13 +277,6 @@ def _without(valid: npt.NDArray[np.bool_], bad: tuple[int, ...]) -> npt.NDArray[
     return valid
 
 
-def _valid(plan: Plan, rows: Rows) -> dict[str, Any]:
-    """Which rows are records, where an end of an epoch is filled up with others."""
-    if plan.last is not LastBatch.PAD:
-        return {}
-    return {"valid": np.arange(len(rows.numbers)) < rows.num_valid}
-
-
-def _all_valid(plan: Plan) -> dict[str, Any]:
-    """The same for a batch of nothing but records."""
-    return {} if plan.last is not LastBatch.PAD else {"valid": np.ones(plan.batch_size, bool)}
+def _valid(plan: Plan, count: int, num_valid: int) -> dict[str, Any]:
+    """Which of `count` rows are records, where an end of an epoch is filled up with others."""
+    return {} if plan.last is not LastBatch.PAD else {"valid": np.arange(count) < num_valid}

@@ -100,7 +100,7 @@ class RecordReader:
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
         begun = since = perf_counter_ns()
         reading = 0
-        for row, (number, record) in enumerate(zip(indices, self._records(indices), strict=True)):
+        for row, (number, record) in enumerate(zip(indices, records_of(self.source, indices), strict=True)):
             reading += perf_counter_ns() - since
             rng = random.generator(row) if random else None
             try:
@@ -127,17 +127,6 @@ class RecordReader:
     def stamp(self) -> str:
         codecs = [f"{name} {key} {_stamp_of_codec(codec)}" for name, (key, codec) in self.codecs.items()]
         return digest([stamp_of(self.source), *codecs, repr((dict(self.numbers), dict(self.texts)))])
-
-    def _records(self, indices: Indices) -> Iterator[Record]:
-        if isinstance(self.source, BatchSource):
-            yield from self.source.read_many(indices)
-            return
-        for number in indices:
-            try:
-                record = self.source[int(number)]
-            except RecordError as error:
-                raise error.at(record=int(number)) from error.__cause__
-            yield record
 
 
 class ArrayReader:
@@ -264,6 +253,19 @@ class Watched(Protocol):
     def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
         """For each of these records whether it is still the one of the stamp, bool (n,)."""
         ...
+
+
+def records_of(source: Source, indices: Indices) -> Iterator[Record]:
+    """The records with these numbers, in this order; all at once where the source can do that."""
+    if isinstance(source, BatchSource):
+        yield from source.read_many(indices)
+        return
+    for number in indices:
+        try:
+            record = source[int(number)]
+        except RecordError as error:
+            raise error.at(record=int(number)) from error.__cause__
+        yield record
 
 
 def one_by_one(

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.clock import DECODE, READ, current_clock
-from artifex.data.errors import ArtifexError, DecodeError, RecordError
+from artifex.data.errors import ArtifexError, DecodeError
 from artifex.data.fingerprint import Fingerprint, digest, stamp_of
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import unchanged
+from artifex.data.reader import records_of, unchanged
 from artifex.data.sequences import Frame
-from artifex.data.sources import BatchSource, Source
+from artifex.data.sources import Source
 from artifex.data.tokenizers import Ids, Tokenizer
 from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Record, Spec
 
@@ -49,7 +49,7 @@ class TextReader:
 
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
         begun = perf_counter_ns()
-        records = self._records(indices)
+        records = list(records_of(self._source, indices))
         read = perf_counter_ns()
         texts = [str(record["text"]) for record in records]
         tokens, lengths = out["text_tokens"], out["length"]
@@ -62,7 +62,7 @@ class TextReader:
 
     def encode(self, indices: Indices) -> list[Ids]:
         """The ids of these texts, uncut, without BOS and EOS."""
-        records = self._records(indices)
+        records = list(records_of(self._source, indices))
         return self._encoded(indices, records, [str(record["text"]) for record in records])
 
     def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
@@ -78,17 +78,6 @@ class TextReader:
 
     def stamp(self) -> str:
         return digest([stamp_of(self._source), self._tokenizer.stamp()])
-
-    def _records(self, indices: Indices) -> Sequence[Record]:
-        if isinstance(self._source, BatchSource):
-            return self._source.read_many(indices)
-        records: list[Record] = []
-        for number in indices:
-            try:
-                records.append(self._source[int(number)])
-            except RecordError as error:
-                raise error.at(record=int(number)) from error.__cause__
-        return records
 
     def _encoded(self, indices: Indices, records: Sequence[Record], texts: list[str]) -> list[Ids]:
         if self._fold_case:

@@ -149,7 +149,7 @@ class TokenizerContract:
         program = [sys.executable, "-c", _IN_ANOTHER_PROCESS, str(tmp_path / "tokenizer.json")]
         environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1"}
         texts = [text for text in self.texts if "\r" not in text]
-        said = subprocess.run(  # noqa: S603
+        said = subprocess.run(  # noqa: S603  (this Python, with a program of ours)
             program,
             input=chr(30).join(texts),
             capture_output=True,

@@ -47,7 +47,7 @@ def main(connection: Connection, pickled: bytes, name: str, num_rows: int) -> No
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         reader: Reader = pickle.loads(pickled)  # noqa: S301  (it comes from the program that started this process)
-    except Exception as error:
+    except Exception as error:  # carried to the program
         connection.send(Answer({}, _sendable(error, None)))
         return
     connection.send(Answer({}))  # it can begin

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,8 +105,3 @@ def _parsed(text: str) -> Any:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
-
-
-def read_library_tokenizer(path: Path, special: SpecialTokens | None = None) -> LibraryTokenizer:
-    """The tokenizer in a `tokenizer.json`."""
-    return LibraryTokenizer(path.read_text(encoding="utf-8"), special)

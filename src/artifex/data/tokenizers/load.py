@@ -73,7 +73,7 @@ def load_tokenizer(path: str | Path, special: SpecialTokens | None = None) -> To
         text = data.decode("utf-8-sig")
         about = json.loads(text)
         if not isinstance(about, dict):
-            raise ValueError("it is no object")  # noqa: TRY004
+            raise ValueError("it is no object")  # noqa: TRY004  (what the file says is wrong, not an argument's type)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"`path` {str(file)!r} is no tokenizer: {error}") from error
     if about.get("format") != _FORMAT:

@@ -95,7 +95,7 @@ def _loaded(model: bytes) -> Any:
     processor = sentencepiece.SentencePieceProcessor()
     try:
         processor.load_from_serialized_proto(model)
-    except Exception as error:
+    except Exception as error:  # of whatever kind the library raises
         raise ConfigError(f"this is no model of SentencePiece: {error}") from error
     if processor.get_piece_size() == 0:
         raise ConfigError("this is no model of SentencePiece: it has no pieces")

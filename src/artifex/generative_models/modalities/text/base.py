@@ -120,7 +120,7 @@ class TextModality(BaseModalityImplementation):
 
     def attention_mask(self, tokens: Int32[Array, "*n length"]) -> Bool[Array, "*n length"]:
         """True for what is no padding."""
-        return jnp.asarray(tokens) != self.params.pad_token_id
+        return masks.attention_mask(tokens, pad_id=self.params.pad_token_id)
 
     def causal_mask(self, length: int | None = None) -> Bool[Array, "length length"]:
         """[i, j] is True where i may attend to j: j <= i; of `max_length` tokens where `length` is left out."""

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Int
 from artifex.data.checks import check_size
 
 
-def attention_mask(tokens: Int[Array, " n"], *, pad_id: int) -> Bool[Array, " n"]:
+def attention_mask(tokens: Int[Array, "*b n"], *, pad_id: int) -> Bool[Array, "*b n"]:
     """True for each token that is no padding."""
     return tokens != pad_id
 
