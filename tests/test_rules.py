@@ -68,6 +68,7 @@ PUBLIC = {
         "Packing",
         "pack_best_fit",
         "pack_concat",
+        "padded_to_longest",
         "length_buckets",
         "bucket_edges",
         "known_good",

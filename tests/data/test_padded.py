@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifex.data import create_data_loader
+from artifex.data.buckets import subset_reader
 from artifex.data.errors import ConfigError, ShapeError
-from artifex.data.padded import PaddedReader, bucket_edges, length_buckets
+from artifex.data.loader import HostBatches
+from artifex.data.padded import PaddedReader, bucket_edges, length_buckets, padded_to_longest
+from artifex.data.plan import Rows
 from artifex.data.reader import Reader, slots
 from artifex.data.token_arrays import TokenArrays
 
@@ -107,6 +110,62 @@ def test_a_loader_makes_each_batch_of_one_length():
         for got, expected in zip(rest, whole[step:], strict=True):
             np.testing.assert_array_equal(got, expected["text_tokens"])
         next(steps)
+
+
+EDGES = (8, 16, 32)
+
+
+def of_any_length(size=50):
+    rng = np.random.default_rng(0)
+    return [[*rng.integers(3, 99, n).tolist(), EOS] for n in rng.integers(0, 40, size)]
+
+
+@pytest.mark.parametrize("num_workers", [0, 3])
+def test_a_batch_is_as_long_as_its_longest_document(num_workers):
+    documents = TokenArrays.from_documents(sorted(of_any_length(), key=len))
+    full = create_data_loader(PaddedReader(documents, 32, eos_id=EOS), 3, shuffle=False)
+    loader = create_data_loader(
+        padded_to_longest(documents, EDGES, eos_id=EOS), 3, shuffle=False, num_workers=num_workers
+    )
+    shapes = set()
+    for got, expected in zip(loader, full, strict=True):
+        width = got["text_tokens"].shape[1]
+        shapes.add(width)
+        assert width == next(edge for edge in EDGES if edge >= int(got["length"].max()))
+        np.testing.assert_array_equal(got["text_tokens"], expected["text_tokens"][:, :width])
+        assert not expected["text_tokens"][:, width:].any()
+        for name in ("length", "index"):
+            np.testing.assert_array_equal(got[name], expected[name])
+    assert shapes == set(EDGES)
+
+
+def test_what_a_process_reads_of_a_batch_has_the_shape_of_the_whole():
+    """Rows 0 and 1 are short, row 2 is long; the process has the first two alone."""
+    documents = TokenArrays.from_documents([[5], [6], [7] * 20])
+    rows = Rows(0, 0, np.arange(3), np.zeros(3, np.int64), 3)
+    reader = padded_to_longest(documents, EDGES)
+    for part, width in ((rows.part(np.array([0, 1])), 32), (Rows(0, 0, np.arange(2), np.zeros(2), 2), 8)):
+        (batch,) = HostBatches(reader, [part.part(np.arange(2))], 3, num_workers=0, prefetch=1)
+        assert batch.arrays["text_tokens"].shape == (2, width)
+        assert batch.arrays["text_tokens"][:, 0].tolist() == [5, 6]
+
+
+def test_the_longest_decides_in_parts_of_a_dataset_too():
+    documents = TokenArrays.from_documents(of_any_length())
+    part = subset_reader(padded_to_longest(documents, EDGES), 7, lambda i: i * 3, {"every": 3})
+    (batch,) = create_data_loader(part, 7, shuffle=False)
+    assert batch["text_tokens"].shape[1] == next(e for e in EDGES if e >= int(batch["length"].max()))
+    assert isinstance(part, Reader)
+
+
+def test_plans_of_padding_to_one_length_of_buckets_and_of_the_longest_differ():
+    documents = TokenArrays.from_documents(of_any_length())
+    readers = [
+        PaddedReader(documents, 32),
+        length_buckets(documents, EDGES),
+        padded_to_longest(documents, EDGES),
+    ]
+    assert len({create_data_loader(reader, 4).plan.hash for reader in readers}) == 3
 
 
 def padded(lengths, edges):

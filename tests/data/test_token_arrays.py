@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,6 +60,23 @@ def test_a_memory_mapped_file_will_do(tmp_path):
     out = np.zeros(4, np.int32)
     TokenArrays(tokens, np.array([0, 4, 10])).read_pieces(pieces((1, 1, 3, 0)), out)
     assert out.tolist() == [105, 106, 107, 0]
+
+
+def test_of_a_mapped_file_the_name_is_pickled(tmp_path):
+    tokens, offsets = np.arange(10_000, dtype=np.uint16), np.array([0, 4000, 10_000])
+    tokens.tofile(tmp_path / "tokens")
+    mapped = np.memmap(tmp_path / "tokens", np.uint16, "r")
+    whole, part = TokenArrays(mapped, offsets), TokenArrays(mapped[1:], np.array([0, 9999]))
+    data = pickle.dumps(whole)
+    assert len(data) < 1000 < 15_000 < len(pickle.dumps(part))
+    for documents in (whole, part):
+        again = pickle.loads(pickle.dumps(documents))
+        assert again.lengths.tolist() == documents.lengths.tolist()
+        assert again.stamp() == documents.stamp() and again.fingerprint() == documents.fingerprint()
+    tokens.tofile(tmp_path / "longer.part")
+    writable = np.memmap(tmp_path / "longer.part", np.uint16, "r+")
+    writable[0] = 7  # may not be on disk yet
+    assert pickle.loads(pickle.dumps(TokenArrays(writable, offsets))).tokens[0] == 7
 
 
 def test_large_ids_keep_their_bits():

@@ -159,6 +159,14 @@ SLOW = textwrap.dedent(
 )
 
 
+def test_what_a_killed_build_left_beside_a_whole_store_goes(tmp_path):
+    stored = store(Counted(20), tmp_path)
+    for name in ("part-00000000.json", "tokens.4711"):
+        (stored.folder / name).write_text("left")
+    assert_whole(store(Counted(20), tmp_path), 20)
+    assert sorted(path.name for path in stored.folder.iterdir()) == ["manifest.json", "offsets", "tokens"]
+
+
 def test_builds_that_are_killed_go_on(tmp_path):
     tests = os.path.dirname(os.path.dirname(__file__))
     rng = np.random.default_rng(0)
@@ -177,7 +185,7 @@ def test_builds_that_are_killed_go_on(tmp_path):
     again = Counted(2000)
     assert_whole(store(again, tmp_path), 2000)
     assert len(again.encoded) < 2000
-    assert not list(tmp_path.glob("*/part-*.json"))
+    assert not list(tmp_path.glob("*/part-*"))
 
 
 def _build(folder):

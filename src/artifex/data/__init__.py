@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from artifex.data.padded import PaddedReader as PaddedReader
     from artifex.data.padded import bucket_edges as bucket_edges
     from artifex.data.padded import length_buckets as length_buckets
+    from artifex.data.padded import padded_to_longest as padded_to_longest
     from artifex.data.pipeline import DataLoader as DataLoader
     from artifex.data.pipeline import create_data_loader as create_data_loader
     from artifex.data.plan.packing import Packing as Packing
@@ -88,6 +89,7 @@ _ON_FIRST_USE = {
     "pack_concat": "artifex.data.plan.packing",
     "length_buckets": "artifex.data.padded",
     "bucket_edges": "artifex.data.padded",
+    "padded_to_longest": "artifex.data.padded",
 }
 
 

@@ -1,7 +1,8 @@
 """Buckets: records that come in a few shapes, each batch of one of them.
 
 A reader fills slots of one shape. Records of several shapes are therefore several readers, one per bucket, behind
-a table that says which record is whose; a plan makes batches within buckets.
+a table that says which record is whose. Either a plan makes batches within buckets, or, where a bucket's reader can
+read the records of those before it too, a batch of any records comes in the shape of the greatest of them.
 """
 
 import json
@@ -26,14 +27,17 @@ class BucketReader:
     Args:
         readers: one per bucket, with the same fields; each numbers the records alike.
         of: the bucket of each record, int32 (n,).
+        mixed: whether a batch may have records of several buckets, and comes in the shape of the last of them. The
+            readers stand from the least shape to the greatest then, each shape another, and each reads the records
+            of those before it too.
 
     Attributes:
         spec: that of the bucket whose samples have the most bytes.
         specs: of each bucket.
     """
 
-    def __init__(self, readers: Sequence[Reader], of: BucketOf) -> None:
-        self.readers, self.of = tuple(readers), np.asarray(of, np.int32)
+    def __init__(self, readers: Sequence[Reader], of: BucketOf, *, mixed: bool = False) -> None:
+        self.readers, self.of, self.mixed = tuple(readers), np.asarray(of, np.int32), mixed
         if (
             self.of.shape != (len(self.readers[0]),)
             or self.of.min() < 0
@@ -47,6 +51,11 @@ class BucketReader:
         self.spec: Spec = max(self.specs, key=sample_bytes)
 
     @property
+    def groups(self) -> BucketOf | None:
+        """The bucket of each record, if a batch must be of one bucket."""
+        return None if self.mixed else self.of
+
+    @property
     def in_memory(self) -> bool:
         return all(reader.in_memory for reader in self.readers)
 
@@ -58,12 +67,14 @@ class BucketReader:
         return len(self.of)
 
     def bucket(self, indices: Indices) -> int:
-        """The bucket that all these records are in.
+        """The bucket that all these records are in; or the last that one of them is in, if they may be mixed.
 
         Raises:
-            ShapeError: they are in several.
+            ShapeError: they are in several, and may not be mixed.
         """
         buckets = self.of[indices]
+        if self.mixed:
+            return int(buckets.max())
         other = np.flatnonzero(buckets != buckets[0])
         if len(other):
             raise ShapeError(
@@ -74,12 +85,21 @@ class BucketReader:
 
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
         if len(indices):
-            self.readers[self.bucket(indices)].read_into(indices, out, random)
+            bucket = self._in_shape_of(out) if self.mixed else self.bucket(indices)
+            self.readers[bucket].read_into(indices, out, random)
+
+    def _in_shape_of(self, out: Arrays) -> int:
+        """The bucket whose records fit these slots: a part of a batch has the shape of the whole."""
+        for bucket, spec in enumerate(self.specs):
+            if all(out[name].shape[1:] == field.shape for name, field in spec.items()):
+                return bucket
+        raise ShapeError(f"no bucket has records of { ({name: a.shape[1:] for name, a in out.items()}) }")
 
     def fingerprint(self) -> Fingerprint:
         each = [reader.fingerprint() for reader in self.readers]
         identity = digest([self.of.astype("<i4").tobytes(), json.dumps(each, sort_keys=True)])
-        return {"kind": "buckets", "buckets": len(each), "digest": identity, "of": each[0]}
+        mixed = {"mixed": True} if self.mixed else {}
+        return {"kind": "buckets", **mixed, "buckets": len(each), "digest": identity, "of": each[0]}
 
     def stamp(self) -> str:
         return digest([self.of.astype("<i4").tobytes(), *map(stamp_of, self.readers)])
@@ -88,7 +108,14 @@ class BucketReader:
         """Another reader for each bucket: `change(reader, share)` of one that has that bucket's records alone.
 
         `share` is their part of the bytes of all records.
+
+        Raises:
+            ConfigError: the buckets may be mixed, so that a bucket's reader reads the records of others too.
         """
+        if self.mixed:
+            raise ConfigError(
+                "a cache keeps records in one shape each, and here the shape depends on the batch"
+            )
         members = [np.flatnonzero(self.of == bucket) for bucket in range(len(self.readers))]
         places = np.empty(len(self), np.int64)
         for numbers in members:
@@ -114,7 +141,8 @@ def subset_reader(
     if not isinstance(reader, BucketReader):
         return SubsetReader(reader, num_records, numbers, identity)
     parts = [SubsetReader(part, num_records, numbers, identity) for part in reader.readers]
-    return BucketReader(parts, reader.of[numbers(np.arange(num_records, dtype=np.int64))])
+    own = reader.of[numbers(np.arange(num_records, dtype=np.int64))]
+    return BucketReader(parts, own, mixed=reader.mixed)
 
 
 def refuse_buckets(reader: Reader, what: str) -> None:

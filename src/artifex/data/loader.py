@@ -169,7 +169,7 @@ class HostBatches:
 
     def _slots(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         reader = self._reader
-        spec = reader.specs[reader.bucket(rows.numbers)] if isinstance(reader, BucketReader) else None
+        spec = reader.specs[reader.bucket(rows.whole)] if isinstance(reader, BucketReader) else None
         return self._pool.take(len(rows.numbers), spec)
 
     def _random(self, rows: Rows) -> RecordRandom | None:

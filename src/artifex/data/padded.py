@@ -108,13 +108,40 @@ def length_buckets(
     Raises:
         ConfigError: a setting is out of range, or the edges do not rise, or there are no documents.
     """
+    return _in_edges(documents, edges, pad_id, eos_id, mixed=False)
+
+
+def padded_to_longest(
+    documents: Documents, edges: Sequence[int], pad_id: int = 0, eos_id: int | None = None
+) -> BucketReader:
+    """Each batch, of any documents, in the least of the lengths `edges` that holds its longest one.
+
+    What is longer than the last is cut to that. The fields are those of `PaddedReader`. The documents of a batch are
+    those that it has where all are padded to one length: the edges decide how much of the padding comes with them,
+    and how many shapes there are.
+
+    Args:
+        documents: one per record.
+        edges: lengths of rows, each greater than the one before; see `bucket_edges`.
+        pad_id: what fills a row up, from 0 to 2**31 - 1.
+        eos_id: the token at the end of a document, or None if a cut is just a cut.
+
+    Raises:
+        ConfigError: a setting is out of range, or the edges do not rise, or there are no documents.
+    """
+    return _in_edges(documents, edges, pad_id, eos_id, mixed=True)
+
+
+def _in_edges(
+    documents: Documents, edges: Sequence[int], pad_id: int, eos_id: int | None, *, mixed: bool
+) -> BucketReader:
     if not len(edges) or any(after <= before for before, after in pairwise(edges)):
         raise ConfigError(f"`edges` must be lengths that rise, e.g. (64, 128, 512), got {tuple(edges)}")
     if not len(documents):
         raise ConfigError("`documents` must be at least one, got none")
     bucket = np.searchsorted(np.asarray(edges), documents.lengths, side="left")
     readers = [PaddedReader(documents, edge, pad_id, eos_id) for edge in edges]
-    return BucketReader(readers, np.minimum(bucket, len(edges) - 1).astype(np.int32))
+    return BucketReader(readers, np.minimum(bucket, len(edges) - 1).astype(np.int32), mixed=mixed)
 
 
 def bucket_edges(

@@ -147,7 +147,7 @@ class DataLoader:
             sample_weights=sample_weights,
             balance=balance,
             repeat=repeat,
-            buckets=reader.of if isinstance(reader, BucketReader) else None,
+            buckets=reader.groups if isinstance(reader, BucketReader) else None,
         )
         if training is not None:
             check_bool("training", training)

@@ -13,7 +13,7 @@ from artifex.data.randomness import RecordRandom
 from artifex.data.reader import records_of, unchanged
 from artifex.data.sequences import Frame
 from artifex.data.sources import Source
-from artifex.data.tokenizers import Ids, Tokenizer
+from artifex.data.tokenizers import Ids, SpecialTokens, Tokenizer
 from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Record, Spec
 
 
@@ -65,16 +65,16 @@ class TextReader:
         records = list(records_of(self._source, indices))
         return self._encoded(indices, records, [str(record["text"]) for record in records])
 
+    @property
+    def text_identity(self) -> Fingerprint:
+        """What tells the ids of these texts from others: `fingerprint` without the frame."""
+        return {**self._identity, "tokenizer": self._tokenizer.stamp(), "fold_case": self._fold_case}
+
     def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
         return unchanged(self._source, indices)
 
     def fingerprint(self) -> Fingerprint:
-        return {
-            **self._identity,
-            "tokenizer": self._tokenizer.stamp(),
-            "fold_case": self._fold_case,
-            "sequence": self._frame.describe(),
-        }
+        return {**self.text_identity, "sequence": self._frame.describe()}
 
     def stamp(self) -> str:
         return digest([stamp_of(self._source), self._tokenizer.stamp()])
@@ -91,6 +91,35 @@ class TextReader:
                 except ArtifexError as error:
                     raise DecodeError(str(error), path=record.get("path"), record=int(number)) from error
             raise
+
+
+class FramedTexts:
+    """The texts of a reader as whole documents of ids: BOS, ids, EOS, as far as there are such, and no padding.
+
+    Args:
+        texts: what is tokenized.
+        special: for BOS and EOS.
+    """
+
+    def __init__(self, texts: TextReader, special: SpecialTokens) -> None:
+        self._texts, self._special = texts, special
+        before, after = ([] if token is None else [token] for token in (special.bos, special.eos))
+        self._before, self._after = np.array(before, np.int32), np.array(after, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def encode(self, indices: Indices) -> list[Ids]:
+        """The ids (n,) of these documents."""
+        return [np.concatenate([self._before, ids, self._after]) for ids in self._texts.encode(indices)]
+
+    def fingerprint(self) -> Fingerprint:
+        """What tells these ids from others, on every machine."""
+        return {**self._texts.text_identity, "bos": self._special.bos, "eos": self._special.eos}
+
+    def stamp(self) -> str:
+        """Differs whenever the ids do."""
+        return self._texts.stamp()
 
 
 def fold_case(text: str) -> str:

@@ -1,7 +1,8 @@
 """Documents in memory: one flat array of token ids, and where each document begins in it."""
 
+import os
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ _DTYPES = ("uint8", "int16", "uint16", "int32")
 class TokenArrays:
     """`Documents` as slices of one flat array, which may be memory-mapped.
 
-    Pickling copies the tokens, as NumPy does with a memory-mapped array.
+    Of a file that is mapped as a whole, pickling keeps the name alone.
 
     Args:
         tokens: the ids of all documents, uint8, int16, uint16 or int32 (m,), contiguous, none below 0.
@@ -44,9 +45,21 @@ class TokenArrays:
                 f"`tokens` must be a contiguous array (m,) of {', '.join(_DTYPES)}, got "
                 f"{tokens.dtype}{list(tokens.shape)}; see `np.ascontiguousarray` and `astype(np.int32)`"
             )
+        self._files = (_file_of(tokens), _file_of(offsets))
         self.tokens, self.offsets = np.asarray(tokens), _checked_offsets(offsets, len(tokens))
         self._lengths = np.diff(self.offsets).astype(np.int32)
         self._identity = identity
+
+    def __getstate__(self) -> dict[str, Any]:
+        arrays = (self.tokens, self.offsets)
+        kept = [file or array for file, array in zip(self._files, arrays, strict=True)]
+        return {"arrays": kept, "identity": self._identity}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        tokens, offsets = (
+            kept.opened() if isinstance(kept, _MappedFile) else kept for kept in state["arrays"]
+        )
+        self.__init__(tokens, offsets, state["identity"])
 
     @classmethod
     def from_documents(cls, documents: Sequence[npt.ArrayLike], identity: Fingerprint | None = None) -> Self:
@@ -113,6 +126,26 @@ class TokenArrays:
 
     def stamp(self) -> str:
         return stamp_of_arrays({"tokens": self.tokens, "offsets": self.offsets})
+
+
+class _MappedFile(NamedTuple):
+    """A file that is mapped as a whole."""
+
+    path: str
+    dtype: str
+    size: int
+
+    def opened(self) -> npt.NDArray[np.integer[Any]]:
+        return np.memmap(self.path, np.dtype(self.dtype), "r", shape=(self.size,))
+
+
+def _file_of(array: npt.NDArray[Any]) -> _MappedFile | None:
+    if not isinstance(array, np.memmap) or array.filename is None or array.offset or array.mode != "r":
+        return None
+    path = os.path.abspath(array.filename)
+    # A slice of a mapped array is one as well.
+    whole = array.ndim == 1 and array.nbytes == os.path.getsize(path)
+    return _MappedFile(path, array.dtype.str, len(array)) if whole else None
 
 
 def _checked_offsets(offsets: npt.NDArray[np.integer[Any]], tokens: int) -> Indices:

@@ -61,6 +61,7 @@ class BadDocument:
 
     record: int
     path: str | None
+    offset: int | None
     error: str
     reason: str
 
@@ -112,6 +113,7 @@ def store_tokens(
     dtype = np.dtype(np.uint16 if vocab_size <= 2**16 else np.int32)
     with _told(folder):
         if (stored := _opened(home, len(documents))) is not None:
+            _tidy(home)
             return stored
         home.mkdir(parents=True, exist_ok=True)
     _make_parts(documents, home, dtype, num_workers, on_error, progress)
@@ -212,7 +214,7 @@ def _encoded_alone(documents: Encodes, number: np.int64, bad: list[BadDocument])
     try:
         return documents.encode(np.array([number]))[0]
     except RecordError as error:
-        bad.append(BadDocument(int(number), error.path, type(error).__name__, error.reason))
+        bad.append(BadDocument(int(number), error.path, error.offset, type(error).__name__, error.reason))
         return np.zeros(0, np.int32)
 
 
@@ -258,8 +260,26 @@ def _read_part(home: Path, part: int) -> tuple[bytes, dict[str, Any]]:
     return tokens, about
 
 
+def _tidy(home: Path) -> None:
+    """Deletes what a build that was killed at its end has left beside a whole store."""
+    with suppress(OSError):  # it may be another user's
+        for left in home.iterdir():
+            if left.name not in (_MANIFEST, _TOKENS, _OFFSETS):
+                left.unlink(missing_ok=True)
+
+
 def _join(home: Path, size: int, dtype: np.dtype[Any]) -> None:
-    """Makes one file of tokens and one of offsets from the parts, then the manifest; then the parts go."""
+    """Makes the store of the parts, unless another process is faster: then the parts go."""
+    try:
+        _join_parts(home, size, dtype)
+    except (OSError, ValueError, KeyError):
+        if not (home / _MANIFEST).exists():
+            raise
+    _tidy(home)
+
+
+def _join_parts(home: Path, size: int, dtype: np.dtype[Any]) -> None:
+    """Makes one file of tokens and one of offsets, then the manifest."""
     lengths: list[npt.NDArray[np.int64]] = []
     bad: list[dict[str, Any]] = []
     temporary = home / f"{_TOKENS}.{os.getpid()}"
@@ -272,10 +292,8 @@ def _join(home: Path, size: int, dtype: np.dtype[Any]) -> None:
                 bad += about["bad"]
             file.flush()
             os.fsync(file.fileno())
-    except (OSError, ValueError, KeyError):
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        if (home / _MANIFEST).exists():  # another process was faster, and the parts are gone
-            return
         raise
     offsets = np.concatenate(
         [np.zeros(1, np.int64), np.cumsum(np.concatenate([*lengths, np.zeros(0, np.int64)]))]
@@ -291,10 +309,6 @@ def _join(home: Path, size: int, dtype: np.dtype[Any]) -> None:
         "bad": bad,
     }
     _write(home / _MANIFEST, json.dumps(manifest).encode())
-    for part in range(_num_parts(size)):
-        for name in _names(home, part):
-            with suppress(FileNotFoundError):
-                name.unlink()
 
 
 def _sum(offsets: npt.NDArray[np.int64]) -> int:

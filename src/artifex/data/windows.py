@@ -1,7 +1,5 @@
 """Sliding windows over documents that are longer than what a model takes."""
 
-from typing import ClassVar
-
 import numpy as np
 
 from artifex.data.checks import LARGEST_INT32, check_integer, check_size
@@ -37,7 +35,7 @@ class WindowReader:
         ConfigError: a setting is out of range, or no document has a token.
     """
 
-    is_random: ClassVar[bool] = False
+    is_random = False
 
     def __init__(self, documents: Documents, length: int, stride: int, pad_id: int = 0) -> None:
         self._length, self._documents = check_size("length", length), documents

@@ -49,6 +49,7 @@ class Rows(NamedTuple):  # one is made for every batch, and a tuple is made quic
         numbers: record numbers, int64 (b,).
         turns: with the record number what a record's random key follows from, int64 (b,).
         num_valid: how many rows, from the first, are records; the others only fill the batch.
+        of: the record numbers of the whole batch, where these rows are a part of it.
     """
 
     epoch: int
@@ -56,11 +57,17 @@ class Rows(NamedTuple):  # one is made for every batch, and a tuple is made quic
     numbers: Indices
     turns: Indices
     num_valid: int
+    of: Indices | None = None
+
+    @property
+    def whole(self) -> Indices:
+        """The record numbers of the whole batch."""
+        return self.numbers if self.of is None else self.of
 
     def part(self, rows: Indices) -> "Rows":
         """Some of the rows, in the order given."""
         valid = int((rows < self.num_valid).sum())
-        return Rows(self.epoch, self.step, self.numbers[rows], self.turns[rows], valid)
+        return Rows(self.epoch, self.step, self.numbers[rows], self.turns[rows], valid, self.whole)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from artifex.data.cache_dir import default_cache_dir
 from artifex.data.checks import check_choice, check_size
 from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, ReadError
 from artifex.data.fingerprint import digest
+from artifex.data.progress import Progress
 from artifex.data.sources.text.claim import Draft, draft
 from artifex.data.sources.text.encodings import begin_of, checked_encoding, checked_errors
 from artifex.data.sources.text.index import (
@@ -24,7 +25,6 @@ from artifex.data.sources.text.index import (
 )
 from artifex.data.sources.text.listing import TABLES, File, Paths, TextFormat, list_files
 from artifex.data.sources.text.parse import JsonField, Parser, Plain, TableField
-from artifex.data.sources.text.progress import Progress
 from artifex.data.sources.text.scan import Spans, Split, spans
 from artifex.data.sources.text.source import Part, TextSource
 from artifex.data.sources.text.streams import DamagedError, decompress
@@ -133,7 +133,7 @@ def open_text(
 def open_files(files: list[File], settings: Settings) -> TextSource:
     """The documents of files whose forms are known."""
     total = sum(os.path.getsize(file.path) for file in files if os.path.exists(file.path))
-    with Progress("indexing text", total) as bar:
+    with Progress("indexing text", total, in_bytes=True) as bar:
         parts = [_part(file, settings, bar.advance) for file in files]
     source = TextSource(parts, settings.max_document_bytes)
     if not len(source):

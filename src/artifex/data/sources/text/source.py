@@ -159,6 +159,12 @@ class TextSource:
                 raise error.at(path=part.path, record=number) from error.__cause__
         return records
 
+    def names(self) -> str:
+        """A digest of the names below the folder that holds all files, and of how they were cut; of no content."""
+        return digest(
+            [*_names([part.path for part in self._parts]), *(part.described for part in self._parts)]
+        )
+
     def fingerprint(self) -> str:
         """A digest of names below the folder that holds all files, sizes and settings, the same wherever it lies."""
         settings = [f"{part.size} {part.described}" for part in self._parts]

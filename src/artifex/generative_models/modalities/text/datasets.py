@@ -1,5 +1,6 @@
 """Datasets of texts."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,12 +12,16 @@ import numpy as np
 from artifex.data.checks import LARGEST_INT32, check_choice, check_integer
 from artifex.data.device import Step
 from artifex.data.errors import ConfigError, ConfigTypeError
+from artifex.data.faults import OnError
 from artifex.data.fingerprint import Fingerprint, digest
 from artifex.data.reader import Reader
 from artifex.data.sequences import Frame
 from artifex.data.sources import Source
 from artifex.data.sources.synthetic_text import SyntheticTexts, TextPattern
+from artifex.data.sources.text import TextFormat, Unit, open_text
+from artifex.data.sources.text.listing import Paths
 from artifex.data.text_reader import TextReader
+from artifex.data.tokenized import tokenize_corpus
 from artifex.data.tokenizers import Tokenizer
 from artifex.data.types import Record, Split
 from artifex.generative_models.core.configuration import BaseModalityConfig
@@ -24,6 +29,7 @@ from artifex.generative_models.modalities.base import RngStreams
 from artifex.generative_models.modalities.dataset import RecordDataset
 from artifex.generative_models.modalities.text.base import tokenizer_of
 from artifex.generative_models.modalities.text.config import TextParams
+from artifex.generative_models.modalities.text.token_datasets import TokenDataset as TokenDataset
 
 # Texts that `get_vocab_stats` reads at a time.
 _CHUNK = 1024
@@ -77,6 +83,55 @@ class TextDataset(RecordDataset):
 
     def device_steps(self, *, training: bool) -> Sequence[Step]:
         return ()
+
+    def tokenized(
+        self,
+        cache_dir: str | os.PathLike[str] | None = None,
+        *,
+        num_workers: int | str | None = "auto",
+        on_error: str | OnError = OnError.RAISE,
+        max_errors: float = 0.1,
+        quarantine: str | Path = "quarantine.jsonl",
+        progress: bool = True,
+    ) -> TokenDataset:
+        """The same texts, tokenized once: ids in a file that is mapped into memory, to be padded, bucketed or packed.
+
+        They are there for ever, and for every process: the next call with the same texts and the same tokenizer opens
+        the file. One that was killed goes on where it was. The documents are not cut, so `max_length` may change.
+
+        Args:
+            cache_dir: the folder the file lies in, below `tokens/`; None for the user's cache folder.
+            num_workers: threads that encode; "auto" takes one for each core.
+            on_error: what becomes of a text that cannot be read or encoded: "raise", "skip" (it is left out, and told
+                in `bad_records`) or "quarantine" (and written down); see `create_data_loader`.
+            max_errors: how many of those are too many: a count or a share.
+            quarantine: the file for "quarantine".
+            progress: whether a bar shows how far it is, if the standard error is a terminal.
+
+        Raises:
+            RecordError: a text cannot be read or encoded.
+            TooManyBadRecordsError: more than `max_errors` are left out.
+            ConfigError: the folder cannot be written, or a setting is out of range.
+        """
+        made = tokenize_corpus(
+            self._reader,
+            self.params.special,
+            vocab_size=self.params.vocab_size or self.tokenizer.vocab_size,
+            cache_dir=cache_dir,
+            num_workers=num_workers,
+            on_error=on_error,
+            max_errors=max_errors,
+            quarantine=quarantine,
+            progress=progress,
+        )
+        return TokenDataset(
+            self.config,
+            made.documents,
+            self.split,
+            rngs=self.rngs,
+            root_key=self.root_key,
+            bad_records=made.bad,
+        )
 
     def get_sample_text(self, index: int) -> str:
         """The text of a record, as it is in the source; negative numbers count from the end.
@@ -174,6 +229,59 @@ class SimpleTextDataset(TextDataset):
         tokenizer: Tokenizer | str | Path | None = None,
     ) -> None:
         super().__init__(config, _listed(texts), split, rngs=rngs, tokenizer=tokenizer)
+
+
+class TextFileDataset(TextDataset):
+    """Documents of text files, read at random and tokenized when they are asked for.
+
+    Where the documents begin is found once and kept in an index; none is held in memory. See `open_text` for what a
+    document is, for compressed files and for tables.
+
+    Args:
+        config: as for `TextModality`.
+        paths: a file, a folder, a pattern, or a list of these.
+        split: what part of the data it is.
+        rngs: one key is drawn from it.
+        tokenizer: as for `TextModality`.
+        format: "text", "jsonl", "csv", "tsv", "parquet" or "arrow"; None: by the ending.
+        unit: of plain text, "line", "file" or "block"; None: "line".
+        field: of JSONL and tables, the name of the text; None: "text".
+        encoding: of all files but tables.
+        errors: "strict", or "replace" for bytes that are no text.
+        cache_dir: where unpacked files and indexes lie; None: see `open_text`.
+
+    Raises:
+        ConfigError: a setting is wrong, or there is no such file, column or document.
+        ReadError: a file cannot be read.
+        MissingPackageError: a file needs a package that is not installed.
+    """
+
+    def __init__(
+        self,
+        config: BaseModalityConfig | None,
+        paths: Paths,
+        split: str | Split = Split.TRAIN,
+        *,
+        rngs: RngStreams,
+        tokenizer: Tokenizer | str | Path | None = None,
+        format: str | TextFormat | None = None,
+        unit: str | Unit | None = None,
+        field: str | None = None,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        cache_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        source = open_text(
+            paths,
+            format=format,
+            unit=unit,
+            field=field,
+            encoding=encoding,
+            errors=errors,
+            cache_dir=cache_dir,
+        )
+        identity = {"kind": "text_files", "files": source.names(), "content": source.fingerprint()}
+        super().__init__(config, (source, identity), split, rngs=rngs, tokenizer=tokenizer)
 
 
 class _Listed:

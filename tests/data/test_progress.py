@@ -1,7 +1,7 @@
 import io
 
-from artifex.data.sources.text import progress
-from artifex.data.sources.text.progress import Progress
+from artifex.data import progress
+from artifex.data.progress import Progress
 
 
 class Terminal(io.StringIO):

@@ -13,18 +13,19 @@ class Progress:
 
     Args:
         what: the words before it.
-        total: bytes of work.
+        total: how much work there is.
+        in_bytes: whether that is bytes, or pieces.
     """
 
-    def __init__(self, what: str, total: int) -> None:
-        self._what, self._total = what, total
+    def __init__(self, what: str, total: int, *, in_bytes: bool = False) -> None:
+        self._what, self._total, self._in_bytes = what, total, in_bytes
         self._done = 0
         self._since = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
 
     def advance(self, done: int) -> None:
-        """Notes so many bytes as done."""
+        """Notes so much more as done."""
         self._done += done
         if self._bar is None and sys.stderr.isatty() and time.monotonic() - self._since > _PATIENCE:
             self._show()
@@ -33,10 +34,17 @@ class Progress:
 
     def _show(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        done = DownloadColumn() if self._in_bytes else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), done, TimeRemainingColumn())
         self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task(self._what, total=self._total)
         self._bar.start()

@@ -1,0 +1,114 @@
+"""A corpus tokenized once: its documents as token ids, in files that are mapped into memory."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from artifex.data import errors
+from artifex.data.cache_dir import default_cache_dir
+from artifex.data.checks import check_bool
+from artifex.data.errors import ConfigError, RecordError
+from artifex.data.faults import BadRecord, OnError, make_faults
+from artifex.data.progress import Progress
+from artifex.data.text_reader import FramedTexts, TextReader
+from artifex.data.token_arrays import TokenArrays
+from artifex.data.token_store import BadDocument, OnBadDocument, store_tokens
+from artifex.data.tokenizers import SpecialTokens
+from artifex.data.workers import worker_count
+
+
+class Tokenized(NamedTuple):
+    """A tokenized corpus.
+
+    Attributes:
+        documents: the token ids of the documents that could be had, in their order.
+        folder: where they lie.
+        bad: the records that could not be had.
+    """
+
+    documents: TokenArrays
+    folder: Path
+    bad: tuple[BadRecord, ...]
+
+
+def tokenize_corpus(
+    texts: TextReader,
+    special: SpecialTokens,
+    *,
+    vocab_size: int,
+    cache_dir: str | os.PathLike[str] | None = None,
+    num_workers: int | str | None = "auto",
+    on_error: str | OnError = OnError.RAISE,
+    max_errors: float = 0.1,
+    quarantine: str | Path = "quarantine.jsonl",
+    progress: bool = True,
+) -> Tokenized:
+    """The token ids of all texts, BOS and EOS included; made where they are not there yet.
+
+    Args:
+        texts: what is tokenized.
+        special: for BOS and EOS.
+        vocab_size: ids below 65,536 take two bytes, others four.
+        cache_dir: the folder they lie in, below `tokens/`; None for the user's cache folder.
+        num_workers: threads; 0 for none.
+        on_error: what becomes of texts that cannot be had, as for `create_data_loader`: they are left out.
+        max_errors: how many of those are too many: a count or a share.
+        quarantine: the file for "quarantine".
+        progress: whether a bar shows how far it is, if the standard error is a terminal.
+
+    Raises:
+        RecordError: a text cannot be read or encoded.
+        TooManyBadRecordsError: more than `max_errors` are left out.
+        ConfigError: the folder cannot be written, what is in it is damaged, or a setting is out of range.
+    """
+    check_bool("progress", progress)
+    corpus = FramedTexts(texts, special)
+    faults = make_faults(on_error, max_errors, quarantine, texts, len(texts))
+    folder = (default_cache_dir() if cache_dir is None else Path(cache_dir)) / "tokens"
+    identity = corpus.fingerprint()
+    with Progress("tokenizing", len(corpus)) as bar:
+        stored = store_tokens(
+            corpus,
+            {**identity, "stamp": corpus.stamp()},
+            folder,
+            vocab_size=vocab_size,
+            num_workers=worker_count(num_workers, in_memory=False),
+            on_error=OnBadDocument.RAISE if faults is None else OnBadDocument.SKIP,
+            progress=_advance(bar) if progress else None,
+        )
+    bad = [_error_of(one) for one in stored.bad]
+    if faults is not None:
+        faults.count(len(corpus), bad)
+    elif bad:  # it was made by who skipped them
+        raise bad[0]
+    left_out = [one.record for one in stored.bad]
+    if len(left_out) == len(corpus) or not len(stored.tokens):
+        raise ConfigError(f"there is no token in the {len(corpus)} texts, of which {len(left_out)} are bad")
+    # A bad document has no tokens: it begins where the next one does.
+    offsets = np.delete(stored.offsets, left_out) if left_out else stored.offsets
+    return Tokenized(
+        TokenArrays(stored.tokens, offsets, identity),
+        stored.folder,
+        () if faults is None else faults.records,
+    )
+
+
+def _advance(bar: Progress) -> Callable[[int, int], None]:
+    done = 0
+
+    def advance(now: int, _total: int) -> None:
+        nonlocal done
+        bar.advance(now - done)
+        done = now
+
+    return advance
+
+
+def _error_of(bad: BadDocument) -> RecordError:
+    kind = getattr(errors, bad.error, RecordError)
+    if not (isinstance(kind, type) and issubclass(kind, RecordError)):  # of another release
+        kind = RecordError
+    return kind(bad.reason, path=bad.path, record=bad.record, offset=bad.offset)
