@@ -150,8 +150,8 @@ class TextSource:
             rows = np.flatnonzero(files == file)
             self._read_file(file, numbers[rows], rows.tolist(), found)
         records: list[Record] = []
-        for number, which, document in zip(numbers.tolist(), files.tolist(), found, strict=True):
-            part = self._parts[which]
+        owners = [self._parts[int(file)] for file in files]
+        for number, part, document in zip(numbers.tolist(), owners, found, strict=True):
             try:
                 if isinstance(document, RecordError):
                     raise document
