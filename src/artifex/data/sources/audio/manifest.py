@@ -13,6 +13,7 @@ from artifex.data.registry import unknown
 from artifex.data.sources.audio.source import AudioSource, list_files, number_names
 
 _COLUMNS = ("path", "label", "text", "speaker", "offset", "duration")
+_SECONDS = ("offset", "duration")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON = (".jsonl", ".ndjson", ".json")
 
@@ -82,10 +83,11 @@ def _rows(name: str, called: dict[str, str]) -> Iterator[_Row]:
             first: set[str] = set()
             for line, row in values:
                 known = {column: row[theirs] for column, theirs in called.items() if theirs in row}
-                first = first or set(known)
-                if set(known) != first:
+                meant = set(known).difference(_SECONDS)
+                first = first or meant
+                if meant != first:
                     raise ConfigError(
-                        f"{name!r}, line {line}: columns {sorted(known)}, and of the first row {sorted(first)}"
+                        f"{name!r}, line {line}: columns {sorted(meant)}, and of the first row {sorted(first)}"
                     )
                 if "path" not in known:
                     raise ConfigError(
@@ -147,21 +149,17 @@ def _labels(name: str, rows: list[_Row], called: dict[str, str]) -> tuple[Any, t
 def _spans(
     name: str, rows: list[_Row], called: dict[str, str]
 ) -> tuple[tuple[float, float | None], ...] | None:
-    keys = [key for key in ("offset", "duration") if key in rows[0][1]]
-    if not keys:
+    if not any(key in row[1] for row in rows for key in _SECONDS):
         return None
-    found: list[tuple[float, float | None]] = []
-    for row in rows:
-        values: dict[str, float | None] = dict.fromkeys(("offset", "duration"))
-        for key in keys:
-            values[key] = _seconds(name, row, key, called)
-        found.append((values["offset"] or 0.0, values["duration"]))
-    return tuple(found)
+    return tuple(
+        (_seconds(name, row, "offset", called) or 0.0, _seconds(name, row, "duration", called))
+        for row in rows
+    )
 
 
 def _seconds(name: str, row: _Row, key: str, called: dict[str, str]) -> float | None:
     """An offset of 0 or more, or a duration above 0; None where there is none."""
-    value = row[1][key]
+    value = row[1].get(key)
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
