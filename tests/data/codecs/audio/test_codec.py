@@ -98,6 +98,37 @@ def test_every_format_gives_the_sound_that_was_written(kind):
     np.testing.assert_allclose(out[:end], samples.mean(1)[:end], atol=FORMATS[kind][2] + 1e-7)
 
 
+@pytest.mark.parametrize(
+    ("form", "subtype", "endian"),
+    [
+        ("WAVEX", "PCM_16", "FILE"),
+        ("RF64", "PCM_16", "FILE"),
+        ("WAV", "PCM_16", "BIG"),
+        ("WAV", "ULAW", "FILE"),
+        ("WAV", "ALAW", "FILE"),
+        ("WAV", "IMA_ADPCM", "FILE"),
+        ("WAV", "MS_ADPCM", "FILE"),
+        ("WAV", "GSM610", "FILE"),
+        ("AIFF", "PCM_16", "LITTLE"),
+        ("AIFF", "ULAW", "FILE"),
+        ("AIFF", "FLOAT", "FILE"),
+        ("AIFF", "PCM_S8", "FILE"),
+        ("FLAC", "PCM_S8", "FILE"),
+    ],
+)
+def test_rarer_kinds_of_the_same_formats(form, subtype, endian):
+    file = io.BytesIO()
+    soundfile.write(file, sound(8000, 0.5), 8000, format=form, subtype=subtype, endian=endian)
+    expected, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
+    out, count = decode(AudioCodec(8000, 3000, crop="start"), file.getvalue())
+    assert count == 3000
+    np.testing.assert_allclose(out, expected[:3000], atol=1e-7)
+    out, _ = decode(AudioCodec(8000, 2000), Clip(file.getvalue(), start=1003))
+    np.testing.assert_allclose(out, expected[1003:3003], atol=1e-7)
+    with pytest.raises(DecodeError):
+        decode(AudioCodec(8000, 3000, crop="start"), file.getvalue()[:-20])
+
+
 RATES = [8000, 11025, 22050, 32000, 44100, 48000, 96000, 192000]
 
 

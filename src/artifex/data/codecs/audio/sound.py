@@ -24,8 +24,9 @@ from artifex.data.errors import ConfigTypeError, DecodeError, MissingPackageErro
 
 # Sixteen times full scale is 24 dB over it; whole numbers that were stored as floats are far above.
 _LOUDEST = 16.0
+# Frames that are read at a time to get past them, in the few encodings (GSM) that cannot be entered in the middle.
+_PASSED_OVER = 2**14
 _SIXTEEN_BITS = frozenset({"PCM_16", "PCM_S8", "PCM_U8"})
-_FLOATS = frozenset({"FLOAT", "DOUBLE"})
 
 
 class AudioFormat(StrEnum):
@@ -133,7 +134,7 @@ class Sound:
         frames = (out or Memory()).array(dtype, count * channels).reshape(count, channels)
         try:
             if start != self._at:
-                self._file.seek(start)
+                self._go_to(start, dtype)
             got = self._file.buffer_read_into(frames, dtype=dtype)
             self._at = start + got
         except Exception as error:
@@ -145,6 +146,17 @@ class Sound:
         if dtype == "float32" and not _peak(frames) <= _LOUDEST:
             raise DecodeError(self._odd_numbers(_peak(frames)))
         return frames
+
+    def _go_to(self, start: int, dtype: str) -> None:
+        if self._file.can_seek():
+            self._file.seek(start)
+            return
+        memory = np.empty((_PASSED_OVER, self.info.channels), dtype)
+        while self._at < start:
+            count = min(_PASSED_OVER, start - self._at)
+            if self._file.buffer_read_into(memory[:count], dtype=dtype) != count:
+                raise DecodeError(f"its sound ends before frame {start}")
+            self._at += count
 
     def _odd_numbers(self, peak: float) -> str:
         if not math.isfinite(peak):
@@ -321,6 +333,9 @@ def _sound_file() -> Any:
 
         def seekable(self) -> bool:
             return False
+
+        def can_seek(self) -> bool:
+            return super().seekable()
 
     return File
 
