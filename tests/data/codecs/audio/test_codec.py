@@ -1,5 +1,6 @@
 import io
 import pickle
+import sys
 import threading
 
 import numpy as np
@@ -13,6 +14,7 @@ from artifex.data.errors import (
     ConfigError,
     ConfigTypeError,
     DecodeError,
+    MissingPackageError,
     ReadError,
     ShapeError,
     UnknownNameError,
@@ -146,12 +148,14 @@ def test_a_crop_is_what_the_whole_clip_has_there(rate, to, tmp_path):
 
 
 @pytest.mark.parametrize("quality", ["LQ", "MQ", "VHQ"])
-def test_a_crop_agrees_at_every_quality(quality, tmp_path):
-    samples = noise(44100, 1.0)
-    path = str(write(tmp_path / "a.wav", samples, 44100, "float.wav"))
-    expected = np.clip(whole(samples, 44100, RATE, quality), -1, 1)
-    out, _ = decode(AudioCodec(RATE, 4000, quality=quality), Clip(path, start=6001))
-    np.testing.assert_allclose(out, expected[6001:10001], atol=3e-6, rtol=0)
+@pytest.mark.parametrize(("rate", "to"), [(44100, RATE), (8000, 44100), (44056, 48000)])
+def test_a_crop_agrees_at_every_quality(quality, rate, to, tmp_path):
+    samples = noise(rate, 1.0)
+    path = str(write(tmp_path / "a.wav", samples, rate, "float.wav"))
+    expected = np.clip(whole(samples, rate, to, quality), -1, 1)
+    for start in (6001, to - 4000):
+        out, _ = decode(AudioCodec(to, 4000, quality=quality), Clip(path, start=start))
+        np.testing.assert_allclose(out, expected[start : start + 4000], atol=5e-6, rtol=0)
 
 
 def test_the_agreement_above_needs_the_margin_and_the_period(monkeypatch, tmp_path):
@@ -450,6 +454,13 @@ def test_the_number_of_samples_is_that_of_libsoxr():
                 if rate != to:
                     expected = len(soxr.resample(np.ones(frames, np.float32), rate, to))
                     assert num_samples(frames, rate, to) == expected, (frames, rate, to)
+
+
+@pytest.mark.parametrize("package", ["soundfile", "soxr"])
+def test_a_missing_package_is_named(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=rf'{package}; pip install "artifex-data\[audio\]"'):
+        AudioCodec(RATE, 100)
 
 
 def test_errors_of_files_name_them(tmp_path):

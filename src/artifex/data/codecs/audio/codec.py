@@ -22,7 +22,14 @@ from artifex.data.codecs.audio.crop import (
     place,
     without_silence,
 )
-from artifex.data.codecs.audio.sound import AudioInfo, AudioLimits, Memory, Sound, open_sound
+from artifex.data.codecs.audio.sound import (
+    AudioInfo,
+    AudioLimits,
+    Memory,
+    Sound,
+    open_sound,
+    soundfile_module,
+)
 from artifex.data.errors import ConfigError, DecodeError, MissingPackageError, RecordError, ShapeError
 from artifex.data.types import ArraySpec
 
@@ -30,7 +37,7 @@ HIGHEST_RATE = 768_000
 """Sample rates that can be asked for, in Hz, end here."""
 
 # Frames on each side of a part, as a multiple of the longer period of both rates: beyond it no filter of libsoxr
-# differs from the one over the whole file by more than 3e-6 of full scale.
+# differs from the one over the whole file by more than 5e-6 of full scale.
 _MARGIN = 128
 
 # What a clip may reach beyond its file: seconds in lists are rounded.
@@ -74,7 +81,7 @@ class AudioCodec:
     in files of floats or after resampling, are cut to -1 or 1.
 
     Only the frames of a crop are read and resampled, with the filter's length on both sides: the result differs by
-    less than 3e-6 from the same samples of the whole clip resampled.
+    less than 5e-6 from the same samples of the whole clip resampled.
 
     Attributes:
         sample_rate: of the samples, in Hz.
@@ -107,6 +114,8 @@ class AudioCodec:
             check_integer("channel", self.channel, 0, 1023)
         if self.trim_db is not None:
             check_positive("trim_db", self.trim_db)
+        # What is missing shows here, not at the first record.
+        soundfile_module()
         _soxr()
 
     @property
@@ -121,9 +130,7 @@ class AudioCodec:
 
     def stamp(self) -> str:
         """Every setting, and the versions of the libraries: another one may round another way."""
-        import soundfile
-
-        soxr = _soxr()
+        soundfile, soxr = soundfile_module(), _soxr()
         versions = f"libsndfile {soundfile.__libsndfile_version__} libsoxr {soxr.__libsoxr_version__}"
         return f"{self!r} {versions} soxr {soxr.__version__}"
 
