@@ -365,6 +365,7 @@ DEVICE_FUNCTIONS = [
     if name.rpartition(".")[2]
     in {"adjust", "augment", "draws", "losses", "metrics", "mix", "transforms", "warp"}
     | {"cepstrum", "features", "framing", "levels", "loudness", "mel", "resample", "stft", "waveform"}
+    | {"filters", "mixing", "noise", "reverb", "spec_augment", "stretch", "synthesis", "varispeed"}
     for node in defined_in(name)
     if isinstance(node, ast.FunctionDef) and public(node.name)
 ]
