@@ -7,8 +7,9 @@ import struct
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -140,16 +141,19 @@ class TextSource:
         Raises:
             RecordError: as for one; the first in this order that is bad.
         """
-        numbers = [self._checked(number) for number in np.asarray(indices).tolist()]
-        if not numbers:
-            return []
+        numbers = np.asarray(indices)
+        if numbers.size and not -len(self) <= numbers.min() <= numbers.max() < len(self):
+            for number in numbers.tolist():
+                self._checked(number)
+        numbers = np.where(numbers < 0, numbers + len(self), numbers)
         files = np.searchsorted(self._ends, numbers, side="right")
-        order = np.argsort(files, kind="stable")
         found: list[tuple[bytes, int] | RecordError] = [(b"", 0)] * len(numbers)
+        order = np.argsort(files, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(files[order])) + 1):
-            self._read_file(int(files[rows[0]]), np.asarray(numbers)[rows], rows, found)
+            if len(rows):
+                self._read_file(int(files[rows[0]]), numbers[rows], rows, found)
         records: list[Record] = []
-        for number, which, document in zip(numbers, files.tolist(), found, strict=True):
+        for number, which, document in zip(numbers.tolist(), files.tolist(), found, strict=True):
             part = self._parts[which]
             try:
                 if isinstance(document, RecordError):
@@ -205,18 +209,17 @@ class TextSource:
         places = numbers - int(self._ends[which]) + self._parts[which].num_records
         try:
             file = self._file(which)
-            spans: list[tuple[int, int, int]] = []
-            for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+            spans = file.spans(places)
+            starts, lengths = spans["start"].astype(np.int64), spans["length"].astype(np.int64)
+            bad = (starts < 0) | (lengths > self._max) | (places >= self._parts[which].num_documents)
+            for at in np.flatnonzero(bad).tolist():
                 try:
-                    spans.append((*self._fits(*file.span(place)), row))
+                    self._fits(*file.span(int(places[at])))
                 except RecordError as error:
-                    found[row] = error
-            for run in _runs(sorted(spans)):
-                first, last = run[0], run[-1]
-                data = file.read(first[0], last[0] + last[1] - first[0])
-                for start, length, row in run:
-                    at = start - first[0]
-                    found[row] = data[at : at + length], start
+                    found[rows[at]] = error
+            good = np.flatnonzero(~bad)
+            good = good[np.argsort(starts[good], kind="stable")]
+            _read_runs(file, starts[good], lengths[good], rows[good].tolist(), found)
             file.check()
         except RecordError as error:
             for row in rows.tolist():
@@ -243,6 +246,7 @@ class _OpenFile:
         self._part = part
         self._descriptor = -1
         self._index: mmap.mmap | None = None
+        self._entries: npt.NDArray[Any] | None = None
         try:
             self._descriptor = os.open(part.data, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
@@ -250,6 +254,9 @@ class _OpenFile:
         self.check()
         if part.index is not None:
             self._index, _ = map_index(part.index)
+            if part.num_documents:
+                first = HEADER_BYTES + ENTRY.itemsize * part.first
+                self._entries = np.frombuffer(self._index, ENTRY, part.num_documents, first)
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
@@ -275,6 +282,14 @@ class _OpenFile:
             return part.first, part.data_size - part.first
         return _ENTRY.unpack_from(self._index, HEADER_BYTES + ENTRY.itemsize * (part.first + place))
 
+    def spans(self, places: Indices) -> npt.NDArray[Any]:
+        """`span` of many as an array of `ENTRY`; a place beyond the documents has the last one's."""
+        part = self._part
+        if self._entries is not None:
+            return self._entries[np.minimum(places, part.num_documents - 1)]
+        whole = np.array((part.first, min(part.data_size - part.first, LONGEST)), ENTRY)
+        return np.full(len(places), whole, ENTRY)
+
     def read(self, start: int, length: int) -> bytes:
         """So many bytes from a place on."""
         try:
@@ -291,17 +306,31 @@ class _OpenFile:
         return data
 
 
-def _runs(spans: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
-    """Spans in order of their starts, those together that are to be read together."""
-    run: list[tuple[int, int, int]] = []
-    for span in spans:
-        end = span[0] + span[1]
-        if run and (span[0] > run[-1][0] + run[-1][1] + _GAP or end > run[0][0] + _RUN_BYTES):
-            yield run
-            run = []
-        run.append(span)
-    if run:
-        yield run
+def _read_runs(
+    file: _OpenFile,
+    starts: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
+    rows: list[int],
+    found: list[tuple[bytes, int] | RecordError],
+) -> None:
+    """Reads documents in the order of their starts, those together that lie close together."""
+    ends = starts + lengths
+    # Where the next one begins too far behind all before it, whatever they are read with.
+    apart = starts[1:] > np.maximum.accumulate(ends)[:-1] + _GAP
+    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(rows)]
+    first, last = starts.tolist(), ends.tolist()
+    for begin, stop in pairwise(edges):
+        if stop == begin + 1:
+            found[rows[begin]] = file.read(first[begin], last[begin] - first[begin]), first[begin]
+            continue
+        while begin < stop:
+            end = begin + 1
+            while end < stop and last[end] <= first[begin] + _RUN_BYTES:
+                end += 1
+            data = file.read(first[begin], max(last[begin:end]) - first[begin])
+            for i in range(begin, end):
+                found[rows[i]] = data[first[i] - first[begin] : last[i] - first[begin]], first[i]
+            begin = end
 
 
 def _names(paths: Sequence[str]) -> list[str]:
