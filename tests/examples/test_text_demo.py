@@ -12,7 +12,7 @@ from artifex.data import ArtifexError, ConfigError
 from artifex.data.errors import MissingPackageError
 from artifex.data.tokenizers.load import load_tokenizer
 from artifex.examples import demo as shared
-from artifex.examples import text_demo
+from artifex.examples import text_demo, text_transformer
 from artifex.examples.text_demo import MIN_DOCUMENTS, demo
 from artifex.examples.training import restore
 
@@ -20,10 +20,12 @@ CORPUS = f"python-{platform.python_version()}-{MIN_DOCUMENTS}"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def short_samples():
+def small():
+    """Quick to compile, and to sample from."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_demo, "_SAMPLE_LENGTH", 24)
         patch.setattr(text_demo, "VOCABULARY", 400)
+        patch.setattr(text_transformer, "LAYERS", 1)
         yield
 
 

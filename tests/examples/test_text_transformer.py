@@ -7,7 +7,6 @@ from flax import nnx
 from artifex.examples import text_transformer
 from artifex.examples.text_transformer import (
     ADAM,
-    LAYERS,
     WIDTH,
     Transformer,
     count_tokens,
@@ -23,10 +22,17 @@ TOKENS = jnp.asarray(np.random.default_rng(0).integers(4, V, (2, 12)), jnp.int32
 TOKENS = TOKENS.at[0, 11].set(0)
 
 
+def small():
+    """A new model with two blocks, which compile in half the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_transformer, "LAYERS", 2)
+        return Transformer(V, rngs=nnx.Rngs(0))
+
+
 @pytest.fixture(scope="module")
 def model():
     """Its weights are random where a new model has zeros, so that every path counts."""
-    model = Transformer(V, rngs=nnx.Rngs(0))
+    model = small()
     for number, block in enumerate(model.blocks):
         for layer in (block.gather, block.narrow):
             shape = layer.kernel[...].shape
@@ -67,8 +73,9 @@ def test_a_document_has_the_logits_that_it_has_alone(apply, model):
 
 def test_continued_is_the_logits_of_the_last_token(apply, model):
     full = apply(model, TOKENS, jnp.ones_like(TOKENS), jnp.tile(POSITIONS[1:], (2, 1)))
+    continued = nnx.jit(Transformer.continued)
     for length in (1, 7, 12):
-        actual = model.continued(TOKENS, jnp.asarray(length, jnp.int32))
+        actual = continued(model, TOKENS, jnp.asarray(length, jnp.int32))
         np.testing.assert_allclose(actual, full[:, length - 1], rtol=0, atol=2e-5)
 
 
@@ -90,7 +97,7 @@ def test_products_depend_on_the_distance_alone():
 
 def test_weights_are_shared_and_few(model):
     count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-    assert count == V * WIDTH + LAYERS * (12 * WIDTH**2 + 2 * WIDTH) + 2 * WIDTH
+    assert count == V * WIDTH + 2 * (12 * WIDTH**2 + 2 * WIDTH) + 2 * WIDTH
 
 
 def test_total_bits_are_those_of_the_probabilities(apply, model):
@@ -101,12 +108,12 @@ def test_total_bits_are_those_of_the_probabilities(apply, model):
     bits, count = total_bits(model, TOKENS, SEGMENTS, POSITIONS)
     assert int(count) == len(pairs)
     assert float(bits) == pytest.approx(expected, rel=1e-5)
-    mean = text_transformer.bits_per_token(model, TOKENS, SEGMENTS, POSITIONS)
+    mean = nnx.jit(text_transformer.bits_per_token)(model, TOKENS, SEGMENTS, POSITIONS)
     assert float(mean) == pytest.approx(expected / len(pairs), rel=1e-5)
 
 
 def test_a_new_model_knows_nothing_and_learns():
-    model = Transformer(V, rngs=nnx.Rngs(0))
+    model = small()
     optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
     with jax.numpy_dtype_promotion("standard"):  # optax raises a float to the power of an integer
         losses = [float(train_step(model, optimizer, TOKENS, SEGMENTS, POSITIONS)) for _ in range(30)]
