@@ -9,7 +9,6 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -142,19 +141,17 @@ class TextSource:
             RecordError: as for one; the first in this order that is bad.
         """
         numbers = np.asarray(indices)
-        if numbers.size and not -len(self) <= numbers.min() <= numbers.max() < len(self):
-            for number in numbers.tolist():
-                self._checked(number)
-        numbers = np.where(numbers < 0, numbers + len(self), numbers)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
+            numbers = np.array([self._checked(number) for number in numbers.tolist()], np.int64)
         files = np.searchsorted(self._ends, numbers, side="right")
         found: list[tuple[bytes, int] | RecordError] = [(b"", 0)] * len(numbers)
-        order = np.argsort(files, kind="stable")
-        for rows in np.split(order, np.flatnonzero(np.diff(files[order])) + 1):
-            if len(rows):
-                self._read_file(int(files[rows[0]]), numbers[rows], rows, found)
+        touched: list[int] = np.unique(files).tolist() if len(self._parts) > 1 else [0]
+        for file in touched:
+            rows = np.flatnonzero(files == file)
+            self._read_file(file, numbers[rows], rows.tolist(), found)
         records: list[Record] = []
-        for number, which, document in zip(numbers.tolist(), files.tolist(), found, strict=True):
-            part = self._parts[which]
+        owners = [self._parts[int(file)] for file in files]
+        for number, part, document in zip(numbers.tolist(), owners, found, strict=True):
             try:
                 if isinstance(document, RecordError):
                     raise document
@@ -199,30 +196,28 @@ class TextSource:
         return start, length
 
     def _read_file(
-        self,
-        which: int,
-        numbers: Indices,
-        rows: npt.NDArray[np.intp],
-        found: list[tuple[bytes, int] | RecordError],
+        self, which: int, numbers: Indices, rows: list[int], found: list[tuple[bytes, int] | RecordError]
     ) -> None:
         """Puts the bytes of documents of one file and their starts, or what is wrong, in their rows of `found`."""
-        places = numbers - int(self._ends[which]) + self._parts[which].num_records
+        part = self._parts[which]
+        places = numbers - (int(self._ends[which]) - part.num_records)
         try:
             file = self._file(which)
             spans = file.spans(places)
-            starts, lengths = spans["start"].astype(np.int64), spans["length"].astype(np.int64)
-            bad = (starts < 0) | (lengths > self._max) | (places >= self._parts[which].num_documents)
-            for at in np.flatnonzero(bad).tolist():
+            starts, lengths = spans["start"].tolist(), spans["length"].tolist()
+            good: list[tuple[int, int, int]] = []
+            for place, start, length, row in zip(places.tolist(), starts, lengths, rows, strict=True):
+                if start >= 0 and length <= self._max and place < part.num_documents:
+                    good.append((start, start + length, row))
+                    continue
                 try:
-                    self._fits(*file.span(int(places[at])))
+                    self._fits(*file.span(place))
                 except RecordError as error:
-                    found[rows[at]] = error
-            good = np.flatnonzero(~bad)
-            good = good[np.argsort(starts[good], kind="stable")]
-            _read_runs(file, starts[good], lengths[good], rows[good].tolist(), found)
+                    found[row] = error
+            _read_spans(file, sorted(good), found)
             file.check()
         except RecordError as error:
-            for row in rows.tolist():
+            for row in rows:
                 found[row] = type(error)(error.reason, offset=error.offset)
 
     def _file(self, which: int) -> "_OpenFile":
@@ -306,31 +301,21 @@ class _OpenFile:
         return data
 
 
-def _read_runs(
-    file: _OpenFile,
-    starts: npt.NDArray[np.int64],
-    lengths: npt.NDArray[np.int64],
-    rows: list[int],
-    found: list[tuple[bytes, int] | RecordError],
+def _read_spans(
+    file: _OpenFile, spans: list[tuple[int, int, int]], found: list[tuple[bytes, int] | RecordError]
 ) -> None:
-    """Reads documents in the order of their starts, those together that lie close together."""
-    ends = starts + lengths
-    # Where the next one begins too far behind all before it, whatever they are read with.
-    apart = starts[1:] > np.maximum.accumulate(ends)[:-1] + _GAP
-    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(rows)]
-    first, last = starts.tolist(), ends.tolist()
-    for begin, stop in pairwise(edges):
-        if stop == begin + 1:
-            found[rows[begin]] = file.read(first[begin], last[begin] - first[begin]), first[begin]
-            continue
-        while begin < stop:
-            end = begin + 1
-            while end < stop and last[end] <= first[begin] + _RUN_BYTES:
-                end += 1
-            data = file.read(first[begin], max(last[begin:end]) - first[begin])
-            for i in range(begin, end):
-                found[rows[i]] = data[first[i] - first[begin] : last[i] - first[begin]], first[i]
-            begin = end
+    """Reads (start, end, row) in the order of their starts, those together that lie close together."""
+    i = 0
+    while i < len(spans):
+        first, end, _ = spans[i]
+        stop = i + 1
+        while stop < len(spans) and spans[stop][0] <= end + _GAP and spans[stop][1] <= first + _RUN_BYTES:
+            end = max(end, spans[stop][1])
+            stop += 1
+        data = file.read(first, end - first)
+        for start, last, row in spans[i:stop]:
+            found[row] = data[start - first : last - first], start
+        i = stop
 
 
 def _names(paths: Sequence[str]) -> list[str]:
