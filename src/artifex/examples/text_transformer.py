@@ -29,7 +29,8 @@ ADAM = optax.chain(
     optax.adam(optax.linear_schedule(0.0, 4e-3, 20), b2=0.95),
 )
 
-_SPREAD = nnx.initializers.normal(0.02)
+# Tokens are small and features large, so that logits begin near 0 and yet learn quickly.
+_SPREAD, _SCALE = nnx.initializers.normal(0.007), nnx.initializers.constant(3.0)
 
 
 def load(file: Path, tokenizer: Tokenizer, cache_dir: Path, *, seed: int = 0) -> TokenDataset:
@@ -71,7 +72,7 @@ class Transformer(nnx.Module):
         self.tokens = nnx.Embed(vocab_size, WIDTH, embedding_init=_SPREAD, rngs=rngs)
         self.first = nnx.RMSNorm(WIDTH, rngs=rngs)
         self.blocks = nnx.List([Block(rngs=rngs) for _ in range(LAYERS)])
-        self.last = nnx.RMSNorm(WIDTH, rngs=rngs)
+        self.last = nnx.RMSNorm(WIDTH, scale_init=_SCALE, rngs=rngs)
 
     def __call__(
         self, tokens: Tokens, segment_ids: Tokens, positions: Tokens
