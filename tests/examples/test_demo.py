@@ -1,8 +1,38 @@
+import io
+from itertools import islice
+
 import numpy as np
 import pytest
+from rich.console import Console
 
-from artifex.data import ArtifexError
-from artifex.examples.demo import compare, digests
+from artifex.data import ArtifexError, PaddedReader, TokenArrays, create_data_loader
+from artifex.examples.demo import compare, digests, place, train
+from artifex.examples.training import Meter, endless
+
+
+class FakeRun:
+    """It has two batches an epoch, and counts its steps."""
+
+    model = optimizer = None
+
+    def __init__(self):
+        documents = TokenArrays.from_documents([[5], [6], [7], [8]])
+        self.loader = create_data_loader(PaddedReader(documents, 1), 2)
+        self.steps = 0
+
+    def step(self, batch):
+        self.steps += 1
+        return 1.0
+
+
+@pytest.mark.parametrize(("within", "steps", "at"), [(False, 1, (2, 0)), (True, 2, (2, 1))])
+def test_training_stops_within_an_epoch_if_so_asked(within, steps, at):
+    run = FakeRun()
+    batches = endless(run.loader)
+    list(islice(batches, 1))  # the next one ends the epoch
+    console = Console(file=io.StringIO())
+    train(run, batches, Meter("documents"), console, until=0, within_an_epoch=within)
+    assert (run.steps, place(run.loader)) == (steps, at)
 
 
 def test_compare():

@@ -81,7 +81,10 @@ def train(
     until: float,
     within_an_epoch: bool = False,
 ) -> None:
-    """Trains until `meter` has counted that many seconds, and past the end of an epoch if so asked."""
+    """Trains until `meter` has counted that many seconds; with `within_an_epoch` never just at the end of one.
+
+    An epoch then has two batches or more.
+    """
     with Progress(BarColumn(20), TextColumn("{task.description}"), console=console) as bar:
         task = bar.add_task("compiling", total=until)
         for batch in meter.watch(batches):
