@@ -141,6 +141,9 @@ PUBLIC = {
     "artifex.generative_models": set(),
     "artifex.generative_models.core": set(),
     "artifex.generative_models.modalities": {
+        "AudioModality",
+        "AudioModalityConfig",
+        "SpectrogramType",
         "BaseDataset",
         "BaseModalityConfig",
         "BaseModalityImplementation",
@@ -162,6 +165,7 @@ PUBLIC = {
         "register_modality",
         "split_dataset",
     },
+    "artifex.generative_models.modalities.audio": {"Waveform", "load_audio_file", "save_audio_file"},
     "artifex.generative_models.modalities.image": set(),
     "artifex.generative_models.modalities.text": set(),
     "artifex.testing": {"CodecContract", "SourceContract", "TokenizerContract"},
@@ -363,6 +367,8 @@ DEVICE_FUNCTIONS = [
     for name in MODULES
     if name.rpartition(".")[2]
     in {"adjust", "augment", "draws", "losses", "metrics", "mix", "transforms", "warp"}
+    | {"cepstrum", "features", "framing", "levels", "loudness", "mel", "resample", "stft", "waveform"}
+    | {"filters", "mixing", "noise", "reverb", "spec_augment", "stretch", "synthesis", "varispeed"}
     for node in defined_in(name)
     if isinstance(node, ast.FunctionDef) and public(node.name)
 ]
