@@ -1,11 +1,12 @@
 """This package."""
 
 from collections.abc import Iterator
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from benchmarks.data import Arrays, Photographs, Place
+from benchmarks.data import DOCUMENTS, FIRST, Arrays, Documents, Lengths, Photographs, Place, Tokens
 
 
 def draw_a_key() -> None:
@@ -79,6 +80,60 @@ def cached(work: tuple[Photographs, Arrays], cache: str) -> Iterator[Any]:
 def decoded(work: tuple[Photographs, Arrays]) -> Iterator[Any]:
     """The decoded pictures as an array in memory."""
     return arrays(work[1])
+
+
+def _texts(work: Documents, *, most: int = 0) -> Any:
+    """The documents in their file, or as many of them in memory."""
+    from flax import nnx
+
+    from artifex.generative_models.modalities.text.config import TextParams
+    from artifex.generative_models.modalities.text.datasets import SimpleTextDataset, TextFileDataset
+    from benchmarks.texts import BOS, EOS, PAD, Texts
+
+    config = TextParams(
+        max_length=work.length,
+        pad_token_id=PAD,
+        unk_token_id=None,
+        bos_token_id=BOS,
+        eos_token_id=EOS,
+        case_sensitive=True,
+    )
+    how: dict[str, Any] = {"tokenizer": work.tokenizer, "rngs": nnx.Rngs(0)}
+    if most:
+        return SimpleTextDataset(config, Texts(work.path).column[:most].to_pylist(), **how)
+    return TextFileDataset(config, work.path, cache_dir=work.spare / "cache", **how)
+
+
+def documents(work: Documents, in_memory: bool = False) -> Iterator[Any]:
+    return _batches(_texts(work, most=DOCUMENTS if in_memory else 0), work.batch_size)
+
+
+def tokenize(work: Tokens) -> Iterator[Any]:
+    """Texts in memory, into a folder that is empty each time."""
+    dataset = _texts(work.documents, most=FIRST)
+    while True:
+        with TemporaryDirectory(dir=work.documents.spare) as folder:
+            yield np.int64(dataset.tokenized(cache_dir=folder, progress=False).lengths.sum())
+
+
+def _tokens(work: Tokens) -> Any:
+    documents = work.documents
+    return _texts(documents).tokenized(cache_dir=documents.spare / "cache", progress=False)
+
+
+def padded_tokens(work: Tokens) -> Iterator[Any]:
+    return _batches(_tokens(work), work.batch_size)
+
+
+def packed_tokens(work: Tokens, **settings: Any) -> Iterator[Any]:
+    return _batches(_tokens(work).packed(work.length, **settings), work.batch_size)
+
+
+def best_fit(work: Lengths) -> Iterator[Any]:
+    from artifex.data import pack_best_fit
+
+    while True:
+        yield np.int32(pack_best_fit(work.lengths, work.row_length).num_rows)
 
 
 def resume(work: Place) -> Iterator[Any]:

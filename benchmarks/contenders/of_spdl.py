@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import Arrays, Photographs, batches_of_rows
+from benchmarks import sounds
+from benchmarks.data import Arrays, Photographs, Recordings, batches_of_rows
 from benchmarks.pictures import decode_with_opencv
 
 
@@ -58,3 +59,28 @@ def photographs_by_batch(work: Photographs, threads: int) -> Iterator[Any]:
     builder = PipelineBuilder().add_source(rows).pipe(decode, concurrency=threads)
     for batch in _run(builder, threads):
         yield images_to_unit(batch)
+
+
+def recordings(work: Recordings, decode: str) -> Iterator[Any]:
+    """Each thread decodes a whole batch; `decode` names the way: "part", "whole", or SPDL's own "ffmpeg"."""
+    from spdl.pipeline import PipelineBuilder
+
+    from benchmarks.finish import log_mel
+
+    one = {"part": sounds.part_alone, "whole": sounds.part_of_whole, "ffmpeg": _by_ffmpeg}[decode]
+
+    def decoded(rows: np.ndarray) -> np.ndarray:
+        return np.stack([one(work.paths[row]) for row in rows])
+
+    rows = batches_of_rows(len(work.paths), work.batch_size)
+    for batch in _run(PipelineBuilder().add_source(rows).pipe(decoded, concurrency=2), 2):
+        yield log_mel(batch)
+
+
+def _by_ffmpeg(path: str) -> np.ndarray:
+    """Decoded, mixed and resampled by FFmpeg as a whole, then cut."""
+    import spdl.io
+
+    how = spdl.io.get_audio_filter_desc(sample_rate=sounds.RATE, num_channels=1, sample_fmt="fltp")
+    samples = spdl.io.to_numpy(spdl.io.load_audio(path, filter_desc=how)).reshape(-1)
+    return sounds.random_second(samples)

@@ -1,0 +1,77 @@
+"""The cases with sound files."""
+
+from functools import partial
+
+from benchmarks import checks, data, who
+from benchmarks.registry import Case, Contender
+from benchmarks.sounds import BANDS, FRAMES
+
+BATCH = 32
+
+
+def all_cases() -> list[Case]:
+    """In the order of the page."""
+    return [_spectrograms()]
+
+
+def _spectrograms() -> Case:
+    part = "a part alone is read and resampled, two threads"
+    return Case(
+        name="audio-mel",
+        group="audio",
+        title="WAV and FLAC files of 1-4 s, stereo, 44.1 kHz, a random second as log-mel at 16 kHz, batch 32",
+        item="clip",
+        items_per_batch=BATCH,
+        field="mel_spectrogram",
+        make=partial(data.recordings, batch_size=BATCH),
+        check=partial(checks.array, shape=(BATCH, FRAMES, BANDS), dtype="float32"),
+        compare=checks.spectrograms,
+        contenders=(
+            who.hand("by hand: part first", "by_hand:recordings", f"{part}, one compiled call for a batch"),
+            who.hand(
+                "by hand: whole files",
+                "by_hand:recordings",
+                "decoded and resampled, then cut, two threads, one compiled call for a batch",
+                whole=True,
+            ),
+            who.hand(
+                "by hand: file by file",
+                "by_hand:spectrogram_by_spectrogram",
+                "decoded and resampled, then cut, spectrograms by NumPy",
+            ),
+            *_peers("whole files", whole=True),
+            *_peers("part first", whole=False),
+            who.spdl("SPDL: whole files", "of_spdl:recordings", "soundfile, two threads", decode="whole"),
+            who.spdl("SPDL: part first", "of_spdl:recordings", "by hand, two threads", decode="part"),
+            who.spdl(
+                "SPDL: FFmpeg",
+                "of_spdl:recordings",
+                "whole files, its own decoder, two threads",
+                decode="ffmpeg",
+            ),
+        ),
+    )
+
+
+def _peers(words: str, *, whole: bool) -> tuple[Contender, ...]:
+    """All with the function of a loop by hand for a file, and one compiled call for a batch."""
+    how = "decoded and resampled, then cut" if whole else "the function of the loop by hand"
+    files = "of_grain:recordings"
+    return (
+        who.grain(f"grain: {words}", files, f"{how}, `num_threads=2`", threads=2, whole=whole),
+        who.grain(f"grain: {words}, 2 processes", files, f"{how}, `mp_prefetch`", processes=2, whole=whole),
+        who.torch(f"torch: {words}", "of_torch:recordings", f"{how}, no workers", workers=0, whole=whole),
+        who.torch(
+            f"torch: {words}, 2 workers",
+            "of_torch:recordings",
+            f"{how}, persistent workers",
+            workers=2,
+            whole=whole,
+        ),
+        who.tensorflow(
+            f"tf.data: {words}", "of_tensorflow:recordings", f"{how}, `tf.signal.stft`, AUTOTUNE", whole=whole
+        ),
+        who.datasets(
+            f"HF datasets: {words}", "of_datasets:recordings", f"{how}, `with_transform`", whole=whole
+        ),
+    )
