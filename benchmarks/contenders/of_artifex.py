@@ -1,7 +1,7 @@
 """This package."""
 
+import shutil
 from collections.abc import Iterator
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -110,10 +110,10 @@ def documents(work: Documents, in_memory: bool = False) -> Iterator[Any]:
 
 def tokenize(work: Tokens) -> Iterator[Any]:
     """Texts in memory, into a folder that is empty each time."""
-    dataset = _texts(work.documents, most=FIRST)
+    dataset, folder = _texts(work.documents, most=FIRST), work.documents.spare / "artifex-tokens"
     while True:
-        with TemporaryDirectory(dir=work.documents.spare) as folder:
-            yield np.int64(dataset.tokenized(cache_dir=folder, progress=False).lengths.sum())
+        shutil.rmtree(folder, ignore_errors=True)
+        yield np.int64(dataset.tokenized(cache_dir=folder, progress=False).lengths.sum())
 
 
 def _tokens(work: Tokens) -> Any:
