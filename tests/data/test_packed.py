@@ -114,6 +114,18 @@ def test_tokens_alone():
     np.testing.assert_array_equal(read(reader)["text_tokens"], read(reader_of(DOCUMENTS))["text_tokens"])
 
 
+@given(data=st.data(), row_length=st.integers(1, 12), skipped=st.integers(0, 3))
+def test_rows_of_the_corpus_as_it_lies_are_what_the_general_way_gives(data, row_length, skipped):
+    documents = [[5] * skipped, *corpus(12)]
+    arrays = TokenArrays.from_documents(documents)
+    arrays = TokenArrays(arrays.tokens, arrays.offsets[1:])  # the first tokens are no document's
+    packing = pack_concat(arrays.lengths, row_length, shuffle=False)
+    fast, general = (PackedReader(arrays, packing, 7, with_segments=segments) for segments in (False, True))
+    rows = data.draw(st.lists(st.integers(0, len(fast) - 1), min_size=1, max_size=6))
+    np.testing.assert_array_equal(read(fast, rows)["text_tokens"], read(general, rows)["text_tokens"])
+    np.testing.assert_array_equal(read(fast)["text_tokens"], read(general)["text_tokens"])
+
+
 def test_slots_need_not_be_contiguous():
     reader = reader_of(DOCUMENTS)
     wide = np.zeros((len(reader), 16), np.int32)

@@ -46,6 +46,23 @@ class Documents(Protocol):
 
 
 @runtime_checkable
+class Joined(Protocol):
+    """Documents that lie one after another, without a gap."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Of all documents together."""
+        ...
+
+    def read_joined(self, begins: Indices, out: npt.NDArray[np.int32]) -> None:
+        """Writes into each row of `out`, int32 (n, length), the tokens from one of `begins` (n,) on.
+
+        They are counted through all documents, from 0; so many must be there.
+        """
+        ...
+
+
+@runtime_checkable
 class Placed(Protocol):
     """Documents that know where they lie."""
 

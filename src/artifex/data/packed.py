@@ -1,16 +1,16 @@
 """Packed rows: several documents in a row of fixed length, with what an attention mask is made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from artifex.data.checks import LARGEST_INT32, check_bool, check_integer
-from artifex.data.documents import Documents, Pieces, lie_in_memory
+from artifex.data.documents import Documents, Joined, Pieces, lie_in_memory
 from artifex.data.errors import ConfigError
 from artifex.data.fingerprint import Fingerprint, stamp_of
-from artifex.data.plan.packing import Packing, lengths_digest
+from artifex.data.plan.packing import ConcatPacking, Packing, lengths_digest
 from artifex.data.randomness import RecordRandom
 from artifex.data.types import Arrays, ArraySpec, Indices, Spec
 
@@ -40,6 +40,8 @@ class PackedReader:
     packing: Packing
     pad_id: int = 0
     with_segments: bool = True
+    # The documents, if a row is a stretch of them as they lie, and nothing else is asked for.
+    _in_order: Joined | None = field(init=False, default=None, repr=False)
 
     is_random = False
 
@@ -50,6 +52,9 @@ class PackedReader:
             raise ConfigError(
                 "`packing` was made from other lengths than those of `documents`; make it from `documents.lengths`"
             )
+        in_order = isinstance(self.packing, ConcatPacking) and self.packing.seed is None
+        joined = self.documents if in_order and isinstance(self.documents, Joined) else None
+        object.__setattr__(self, "_in_order", None if self.with_segments else joined)
 
     @property
     def in_memory(self) -> bool:
@@ -64,6 +69,10 @@ class PackedReader:
         return self.packing.num_rows
 
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        length = self.packing.row_length
+        if self._in_order is not None and (indices.max(initial=-1) + 1) * length <= self._in_order.num_tokens:
+            self._in_order.read_joined(indices * length, out["text_tokens"])
+            return
         pieces = self.packing.pieces(indices)
         write_pieces(self.documents, pieces, self.pad_id, out["text_tokens"])
         if self.with_segments:

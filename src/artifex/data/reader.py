@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from time import perf_counter_ns
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -257,8 +258,8 @@ class Watched(Protocol):
 
 def records_of(source: Source, indices: Indices) -> Iterator[Record]:
     """The records with these numbers, in this order; all at once where the source can do that."""
-    if isinstance(source, BatchSource):
-        yield from source.read_many(indices)
+    if _reads_many(type(source)):
+        yield from cast(BatchSource, source).read_many(indices)
         return
     for number in indices:
         try:
@@ -266,6 +267,12 @@ def records_of(source: Source, indices: Indices) -> Iterator[Record]:
         except RecordError as error:
             raise error.at(record=int(number)) from error.__cause__
         yield record
+
+
+@cache
+def _reads_many(kind: type[Source]) -> bool:
+    # Asked once for a kind: looking at a protocol takes as long as reading some records.
+    return callable(getattr(kind, "read_many", None))
 
 
 def one_by_one(

@@ -163,8 +163,8 @@ def test_without_tiktoken_the_library_gives_the_same(monkeypatch):
 
 def test_an_engine_that_gives_other_ids_is_not_used(monkeypatch):
     class Wrong(tiktoken.Encoding):
-        def encode_to_numpy(self, text, **settings):
-            return super().encode_to_numpy(text.replace("Straße", "Strasse"), **settings)
+        def encode_ordinary(self, text):
+            return super().encode_ordinary(text.replace("Straße", "Strasse"))
 
     monkeypatch.setattr(tiktoken, "Encoding", Wrong)
     tokenizer = LibraryTokenizer(json.dumps(trained("bpe").describe()["tokenizer"]), SPREAD)
@@ -189,6 +189,48 @@ def test_what_tiktoken_does_not_do_is_left_to_the_library(change):
     assert fast._pattern(parsed) and fast._ranks(parsed)
     change(parsed)
     assert fast.fast_encoder(parsed, lambda texts: pytest.fail("it was tried")) is None
+
+
+def byte_level(merges, **model):
+    """A byte-level BPE of these merges, its vocabulary in their order."""
+    tokens = [*sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()), *("".join(merge) for merge in merges)]
+    library = tokenizers.Tokenizer(
+        tokenizers.models.BPE({t: i for i, t in enumerate(tokens)}, merges, **model)
+    )
+    library.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return library
+
+
+def test_a_token_that_only_tiktoken_would_make_is_seen():
+    """Of "qzj" the merges make "q" and "zj", which no merge joins; but together they are a token."""
+    merges = [("z", "j"), ("q", "z"), ("qz", "j")]
+    library = byte_level(merges)
+    assert library.encode("qzj").tokens == ["q", "zj"]
+    assert tiktoken.Encoding(
+        "x",
+        pat_str=r".+",
+        mergeable_ranks={**{bytes([i]): i for i in range(256)}, b"zj": 256, b"qz": 257, b"qzj": 258},
+        special_tokens={},
+    ).encode_ordinary("qzj") == [258]
+    assert LibraryTokenizer(library.to_str()).engine == "tokenizers"
+    assert LibraryTokenizer(byte_level(merges[1:]).to_str()).engine == "tiktoken"
+
+
+def test_ids_in_another_order_than_the_merges():
+    parsed = json.loads(byte_level([("a", "b"), ("ab", "c")]).to_str())
+    vocabulary = parsed["model"]["vocab"]
+    vocabulary["ab"], vocabulary["abc"] = vocabulary["abc"], vocabulary["ab"]
+    tokenizer = LibraryTokenizer(json.dumps(parsed))
+    assert tokenizer.engine == "tiktoken"
+    assert tokenizer.encode("abcab").tolist() == [256, 257]
+
+
+def test_a_word_that_is_a_token_without_a_merge():
+    parsed = json.loads(byte_level([("a", "b")], ignore_merges=True).to_str())
+    assert LibraryTokenizer(json.dumps(parsed)).engine == "tiktoken"
+    parsed["model"]["vocab"]["abba"] = 257
+    tokenizer = LibraryTokenizer(json.dumps(parsed))
+    assert (tokenizer.engine, tokenizer.encode("abba").tolist()) == ("tokenizers", [257])
 
 
 def test_a_tokenizer_json_of_others_is_read_and_its_special_tokens_are_recognised(tmp_path):

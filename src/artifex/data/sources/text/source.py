@@ -7,7 +7,7 @@ import struct
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,17 +140,18 @@ class TextSource:
         Raises:
             RecordError: as for one; the first in this order that is bad.
         """
-        numbers = [self._checked(number) for number in np.asarray(indices).tolist()]
-        if not numbers:
-            return []
+        numbers = np.asarray(indices)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
+            numbers = np.array([self._checked(number) for number in numbers.tolist()], np.int64)
         files = np.searchsorted(self._ends, numbers, side="right")
-        order = np.argsort(files, kind="stable")
         found: list[tuple[bytes, int] | RecordError] = [(b"", 0)] * len(numbers)
-        for rows in np.split(order, np.flatnonzero(np.diff(files[order])) + 1):
-            self._read_file(int(files[rows[0]]), np.asarray(numbers)[rows], rows, found)
+        touched: list[int] = np.unique(files).tolist() if len(self._parts) > 1 else [0]
+        for file in touched:
+            rows = np.flatnonzero(files == file)
+            self._read_file(file, numbers[rows], rows.tolist(), found)
         records: list[Record] = []
-        for number, which, document in zip(numbers, files.tolist(), found, strict=True):
-            part = self._parts[which]
+        owners = [self._parts[int(file)] for file in files]
+        for number, part, document in zip(numbers.tolist(), owners, found, strict=True):
             try:
                 if isinstance(document, RecordError):
                     raise document
@@ -195,31 +196,28 @@ class TextSource:
         return start, length
 
     def _read_file(
-        self,
-        which: int,
-        numbers: Indices,
-        rows: npt.NDArray[np.intp],
-        found: list[tuple[bytes, int] | RecordError],
+        self, which: int, numbers: Indices, rows: list[int], found: list[tuple[bytes, int] | RecordError]
     ) -> None:
         """Puts the bytes of documents of one file and their starts, or what is wrong, in their rows of `found`."""
-        places = numbers - int(self._ends[which]) + self._parts[which].num_records
+        part = self._parts[which]
+        places = numbers - (int(self._ends[which]) - part.num_records)
         try:
             file = self._file(which)
-            spans: list[tuple[int, int, int]] = []
-            for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+            spans = file.spans(places)
+            starts, lengths = spans["start"].tolist(), spans["length"].tolist()
+            good: list[tuple[int, int, int]] = []
+            for place, start, length, row in zip(places.tolist(), starts, lengths, rows, strict=True):
+                if start >= 0 and length <= self._max and place < part.num_documents:
+                    good.append((start, start + length, row))
+                    continue
                 try:
-                    spans.append((*self._fits(*file.span(place)), row))
+                    self._fits(*file.span(place))
                 except RecordError as error:
                     found[row] = error
-            for run in _runs(sorted(spans)):
-                first, last = run[0], run[-1]
-                data = file.read(first[0], last[0] + last[1] - first[0])
-                for start, length, row in run:
-                    at = start - first[0]
-                    found[row] = data[at : at + length], start
+            _read_spans(file, sorted(good), found)
             file.check()
         except RecordError as error:
-            for row in rows.tolist():
+            for row in rows:
                 found[row] = type(error)(error.reason, offset=error.offset)
 
     def _file(self, which: int) -> "_OpenFile":
@@ -243,6 +241,7 @@ class _OpenFile:
         self._part = part
         self._descriptor = -1
         self._index: mmap.mmap | None = None
+        self._entries: npt.NDArray[Any] | None = None
         try:
             self._descriptor = os.open(part.data, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
@@ -250,6 +249,9 @@ class _OpenFile:
         self.check()
         if part.index is not None:
             self._index, _ = map_index(part.index)
+            if part.num_documents:
+                first = HEADER_BYTES + ENTRY.itemsize * part.first
+                self._entries = np.frombuffer(self._index, ENTRY, part.num_documents, first)
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
@@ -275,6 +277,14 @@ class _OpenFile:
             return part.first, part.data_size - part.first
         return _ENTRY.unpack_from(self._index, HEADER_BYTES + ENTRY.itemsize * (part.first + place))
 
+    def spans(self, places: Indices) -> npt.NDArray[Any]:
+        """`span` of many as an array of `ENTRY`; a place beyond the documents has the last one's."""
+        part = self._part
+        if self._entries is not None:
+            return self._entries[np.minimum(places, part.num_documents - 1)]
+        whole = np.array((part.first, min(part.data_size - part.first, LONGEST)), ENTRY)
+        return np.full(len(places), whole, ENTRY)
+
     def read(self, start: int, length: int) -> bytes:
         """So many bytes from a place on."""
         try:
@@ -291,17 +301,21 @@ class _OpenFile:
         return data
 
 
-def _runs(spans: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
-    """Spans in order of their starts, those together that are to be read together."""
-    run: list[tuple[int, int, int]] = []
-    for span in spans:
-        end = span[0] + span[1]
-        if run and (span[0] > run[-1][0] + run[-1][1] + _GAP or end > run[0][0] + _RUN_BYTES):
-            yield run
-            run = []
-        run.append(span)
-    if run:
-        yield run
+def _read_spans(
+    file: _OpenFile, spans: list[tuple[int, int, int]], found: list[tuple[bytes, int] | RecordError]
+) -> None:
+    """Reads (start, end, row) in the order of their starts, those together that lie close together."""
+    i = 0
+    while i < len(spans):
+        first, end, _ = spans[i]
+        stop = i + 1
+        while stop < len(spans) and spans[stop][0] <= end + _GAP and spans[stop][1] <= first + _RUN_BYTES:
+            end = max(end, spans[stop][1])
+            stop += 1
+        data = file.read(first, end - first)
+        for start, last, row in spans[i:stop]:
+            found[row] = data[start - first : last - first], start
+        i = stop
 
 
 def _names(paths: Sequence[str]) -> list[str]:
