@@ -41,14 +41,6 @@ def _spectrograms() -> Case:
             ),
             *_peers("whole files", whole=True),
             *_peers("part first", whole=False),
-            who.spdl("SPDL: whole files", "of_spdl:recordings", "soundfile, two threads", decode="whole"),
-            who.spdl("SPDL: part first", "of_spdl:recordings", "by hand, two threads", decode="part"),
-            who.spdl(
-                "SPDL: FFmpeg",
-                "of_spdl:recordings",
-                "whole files, its own decoder, two threads",
-                decode="ffmpeg",
-            ),
         ),
     )
 
@@ -74,4 +66,5 @@ def _peers(words: str, *, whole: bool) -> tuple[Contender, ...]:
         who.datasets(
             f"HF datasets: {words}", "of_datasets:recordings", f"{how}, `with_transform`", whole=whole
         ),
+        who.spdl(f"SPDL: {words}", "of_spdl:recordings", f"{how}, two threads", whole=whole),
     )

@@ -48,7 +48,9 @@ _RULES = """\
   stored, so it has no part in the case that packs texts as they come. Its batches hold the texts as well, and packed
   rows the segments and positions of documents, where the settings do not say otherwise.
 - Sounds: `whole files` are decoded, mixed by a mean and resampled before a second is cut out, as one writes it first;
-  `part first` is the fast function of the loop by hand, which all that take a function can be given.
+  `part first` is the fast function of the loop by hand, which all that take a function can be given. The decoders
+  of SPDL and HF datasets are left out, for they need FFmpeg on the machine, and so is torchaudio, whose package
+  loads with a torch for CUDA alone.
 - jax-dataloader and datarax are not in the cases with files, which they do not decode, nor SPDL in those with texts;
   where a position is restored, tf.data, jax-dataloader, datarax and SPDL are left out.
 """

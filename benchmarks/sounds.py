@@ -40,11 +40,7 @@ def whole(path: str) -> np.ndarray:
 
 def part_of_whole(path: str) -> np.ndarray:
     """A random part, cut out after all was decoded and resampled: float32 (16000,)."""
-    return random_second(whole(path))
-
-
-def random_second(samples: np.ndarray) -> np.ndarray:
-    """float32 (16000,) of (n,)."""
+    samples = whole(path)
     start = _rng().integers(0, len(samples) - SAMPLES + 1)
     return samples[start : start + SAMPLES]
 

@@ -61,13 +61,13 @@ def photographs_by_batch(work: Photographs, threads: int) -> Iterator[Any]:
         yield images_to_unit(batch)
 
 
-def recordings(work: Recordings, decode: str) -> Iterator[Any]:
-    """Each thread decodes a whole batch; `decode` names the way: "part", "whole", or SPDL's own "ffmpeg"."""
+def recordings(work: Recordings, whole: bool) -> Iterator[Any]:
+    """Each thread decodes a whole batch."""
     from spdl.pipeline import PipelineBuilder
 
     from benchmarks.finish import log_mel
 
-    one = {"part": sounds.part_alone, "whole": sounds.part_of_whole, "ffmpeg": _by_ffmpeg}[decode]
+    one = sounds.part_of_whole if whole else sounds.part_alone
 
     def decoded(rows: np.ndarray) -> np.ndarray:
         return np.stack([one(work.paths[row]) for row in rows])
@@ -75,12 +75,3 @@ def recordings(work: Recordings, decode: str) -> Iterator[Any]:
     rows = batches_of_rows(len(work.paths), work.batch_size)
     for batch in _run(PipelineBuilder().add_source(rows).pipe(decoded, concurrency=2), 2):
         yield log_mel(batch)
-
-
-def _by_ffmpeg(path: str) -> np.ndarray:
-    """Decoded, mixed and resampled by FFmpeg as a whole, then cut."""
-    import spdl.io
-
-    how = spdl.io.get_audio_filter_desc(sample_rate=sounds.RATE, num_channels=1, sample_fmt="fltp")
-    samples = spdl.io.to_numpy(spdl.io.load_audio(path, filter_desc=how)).reshape(-1)
-    return sounds.random_second(samples)
