@@ -162,6 +162,7 @@ PUBLIC = {
         "register_modality",
         "split_dataset",
     },
+    "artifex.generative_models.modalities.audio": set(),
     "artifex.generative_models.modalities.image": set(),
     "artifex.generative_models.modalities.text": set(),
     "artifex.testing": {"CodecContract", "SourceContract", "TokenizerContract"},
@@ -363,6 +364,8 @@ DEVICE_FUNCTIONS = [
     for name in MODULES
     if name.rpartition(".")[2]
     in {"adjust", "augment", "draws", "losses", "metrics", "mix", "transforms", "warp"}
+    | {"cepstrum", "features", "framing", "levels", "loudness", "mel", "resample", "stft", "waveform"}
+    | {"filters", "mixing", "noise", "reverb", "spec_augment", "stretch", "synthesis", "varispeed"}
     for node in defined_in(name)
     if isinstance(node, ast.FunctionDef) and public(node.name)
 ]

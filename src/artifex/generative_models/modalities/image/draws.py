@@ -1,4 +1,4 @@
-"""The random numbers that image functions draw: float32 scalars, checked at the door."""
+"""The random numbers, places and boxes that image functions draw, checked at the door."""
 
 from math import log
 
@@ -6,29 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from artifex.generative_models.modalities.image.scalars import Number, check_number
-
-
-def uniform(key: Key[Array, ""], lower: Number, upper: Number) -> Float[Array, ""]:
-    """A number from `lower` to `upper`."""
-    return jax.random.uniform(key, (), jnp.float32, lower, upper)
-
-
-def symmetric(key: Key[Array, ""], limit: Number) -> Float[Array, ""]:
-    """A number from -limit to limit."""
-    return uniform(key, -limit, limit)
-
-
-def log_uniform(key: Key[Array, ""], lower: Number, upper: Number) -> Float[Array, ""]:
-    """A number from `lower` to `upper` whose logarithm is uniform: doubling is as likely as halving."""
-    low, high = (jnp.log(jnp.asarray(value, jnp.float32)) for value in (lower, upper))
-    return jnp.exp(uniform(key, low, high))
-
-
-def chance(key: Key[Array, ""], probability: Number) -> Bool[Array, ""]:
-    """True with that probability."""
-    check_number("probability", probability, low=0, high=1)
-    return jax.random.bernoulli(key, jnp.asarray(probability, jnp.float32))
+from artifex.generative_models.modalities.draws import chance as chance
+from artifex.generative_models.modalities.draws import log_uniform as log_uniform
+from artifex.generative_models.modalities.draws import symmetric as symmetric
+from artifex.generative_models.modalities.draws import uniform as uniform
 
 
 def place(key: Key[Array, ""], rows: int, columns: int) -> Int[Array, "2"]:

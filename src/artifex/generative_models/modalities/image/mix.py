@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from artifex.data.errors import ShapeError
 from artifex.generative_models.modalities.image.draws import box, place
-from artifex.generative_models.modalities.image.scalars import Number, check_number, working
+from artifex.generative_models.modalities.mixing import beta_share, mix, mix_labels, next_ones
+from artifex.generative_models.modalities.settings import Number, check_number
 
 
 def mixup(
@@ -36,8 +36,8 @@ def mixup(
         ShapeError: `labels` are not floats of shape (b, n).
     """
     check_number("alpha", alpha, low=0, above=True)
-    shares = jax.vmap(lambda key: _share(key, alpha))(keys)
-    return _mix(images, shares), _mix_labels(images, labels, shares)
+    shares = jax.vmap(lambda key: beta_share(key, alpha))(keys)
+    return mix(images, shares), mix_labels(images, labels, shares, sample="image")
 
 
 def cutmix(
@@ -58,7 +58,7 @@ def cutmix(
 
     def cut(key: Array) -> Bool[Array, "h w"]:
         for_share, for_place = jax.random.split(key)
-        side = jnp.sqrt(1 - _share(for_share, alpha))
+        side = jnp.sqrt(1 - beta_share(for_share, alpha))
         return box(
             place(for_place, h, w),
             (h, w),
@@ -67,31 +67,6 @@ def cutmix(
         )
 
     boxes = jax.vmap(cut)(keys)
-    mixed = jnp.where(boxes[..., None], _next(images), images)
-    return mixed, _mix_labels(images, labels, 1 - boxes.mean(axis=(1, 2), dtype=jnp.float32))
-
-
-def _share(key: Array, alpha: Number) -> Float[Array, ""]:
-    both = jnp.asarray(alpha, jnp.float32)
-    return jax.random.beta(key, both, both, dtype=jnp.float32)
-
-
-def _next(batch: Array) -> Array:
-    return jnp.roll(batch, -1, axis=0)
-
-
-def _mix(batch: Array, shares: Float[Array, " b"]) -> Array:
-    x = working(batch)
-    share = shares.astype(x.dtype).reshape(-1, *[1] * (batch.ndim - 1))
-    return (share * x + (1 - share) * _next(x)).astype(batch.dtype)
-
-
-def _mix_labels(images: Array, labels: Array | None, shares: Array) -> Array | None:
-    if labels is None:
-        return None
-    if not jnp.issubdtype(labels.dtype, jnp.floating) or labels.shape[:-1] != images.shape[:1]:
-        raise ShapeError(
-            f"`labels` must be floats of shape ({len(images)}, n), one row of weights for each image, got "
-            f"{labels.dtype}{list(labels.shape)}; class numbers become rows with `jax.nn.one_hot`"
-        )
-    return _mix(labels, shares)
+    mixed = jnp.where(boxes[..., None], next_ones(images), images)
+    shares = 1 - boxes.mean(axis=(1, 2), dtype=jnp.float32)
+    return mixed, mix_labels(images, labels, shares, sample="image")

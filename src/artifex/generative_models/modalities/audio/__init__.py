@@ -1,0 +1,1 @@
+"""Audio: waveforms, spectrograms and what is measured on them."""

@@ -1,0 +1,46 @@
+"""The clip itself: what is taken for one, its length and its peak; conventions as in `transforms`."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from artifex.data.checks import check_size
+from artifex.data.errors import ShapeError
+
+
+def working(array: Array, rank: int | None, *, name: str = "waveform") -> Array:
+    """The array in the precision that is worked in: float32, or its own if that is wider.
+
+    Raises:
+        ShapeError: it is not of floats, or not of `rank` axes (None: of any number).
+    """
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ShapeError(
+            f"`{name}` must be float, got {array.dtype}; scale integers to [-1, 1], e.g. int16 by 1 / 32768"
+        )
+    if rank is not None and array.ndim != rank:
+        raise ShapeError(
+            f"`{name}` must have {rank} axes, got shape {array.shape}: it is that of one clip, of one "
+            f"channel; use jax.vmap for a batch"
+        )
+    return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
+
+
+def fix_length(waveform: Float[Array, " t"], length: int) -> Float[Array, " {length}"]:
+    """The first `length` samples, with zeros behind them where there are not as many."""
+    check_size("length", length)
+    present = waveform.shape[0]
+    return waveform[:length] if present >= length else jnp.pad(waveform, (0, length - present))
+
+
+def peak_normalize(waveform: Float[Array, " t"]) -> Float[Array, " t"]:
+    """Scales so that the largest sample is 1 or -1. Silence stays silence."""
+    x = working(waveform, 1)
+    peak = jnp.max(jnp.abs(x), initial=0)
+    scaled = x / jnp.where(peak > 0, peak, 1)
+    return scaled.astype(waveform.dtype)
+
+
+def safe_sqrt(x: Array) -> Array:
+    """The square root of what is >= 0, with gradient 0 at 0, where that of `jnp.sqrt` is infinite."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
