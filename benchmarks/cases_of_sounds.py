@@ -8,13 +8,15 @@ from benchmarks.sounds import BANDS, FRAMES
 
 BATCH = 32
 
+_FEATURES = partial(checks.array, shape=(BATCH, FRAMES, BANDS), dtype="float32")
+
 
 def all_cases() -> list[Case]:
     """In the order of the page."""
-    return [_spectrograms()]
+    return [_files(), _samples()]
 
 
-def _spectrograms() -> Case:
+def _files() -> Case:
     part = "a part alone is read and resampled, two threads"
     return Case(
         name="audio-mel",
@@ -24,7 +26,7 @@ def _spectrograms() -> Case:
         items_per_batch=BATCH,
         field="mel_spectrogram",
         make=partial(data.recordings, batch_size=BATCH),
-        check=partial(checks.array, shape=(BATCH, FRAMES, BANDS), dtype="float32"),
+        check=_FEATURES,
         compare=checks.spectrograms,
         contenders=(
             who.hand("by hand: part first", "by_hand:recordings", f"{part}, one compiled call for a batch"),
@@ -41,6 +43,29 @@ def _spectrograms() -> Case:
             ),
             *_peers("whole files", whole=True),
             *_peers("part first", whole=False),
+        ),
+    )
+
+
+def _samples() -> Case:
+    one_call = "one compiled call for a batch"
+    return Case(
+        name="mel",
+        group="mel",
+        title="Samples in memory, a second at 16 kHz, as log-mel, batch 32",
+        item="clip",
+        items_per_batch=BATCH,
+        make=partial(data.samples, count=BATCH),
+        check=_FEATURES,
+        compare=checks.spectrograms_of_samples,
+        has_first_batch=False,
+        contenders=(
+            who.hand("by hand: NumPy", "by_hand:samples_by_numpy", "`np.fft.rfft` of a batch"),
+            who.hand("by hand: librosa", "by_hand:samples_by_librosa", "`melspectrogram` of a batch"),
+            who.hand("by hand: JAX", "by_hand:samples", one_call),
+            who.artifex_with_sounds(
+                "artifex", "of_artifex:samples", f"`jax.vmap(log_mel_spectrogram)`, {one_call}"
+            ),
         ),
     )
 

@@ -81,6 +81,12 @@ def spectrograms(work: Recordings, batch: np.ndarray) -> None:
             raise ValueError(f"a spectrogram differs by {difference:.3g} from the nearest, in file {number}")
 
 
+def spectrograms_of_samples(samples: np.ndarray, batch: np.ndarray) -> None:
+    """Those by NumPy."""
+    if (difference := float(abs(batch - sounds.log_mel(samples)).max())) > 1e-3:
+        raise ValueError(f"the spectrograms differ by up to {difference:.3g} from those by NumPy")
+
+
 # Of the batch's spectrograms.
 _LOOKED_AT = 2
 # Mean of the absolute differences, of natural logarithms.

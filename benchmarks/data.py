@@ -235,6 +235,16 @@ def recordings(home: Path, batch_size: int = 32) -> Recordings:
     return Recordings(folder, paths, batch_size, features, home)
 
 
+def samples(home: Path, count: int) -> np.ndarray:
+    """The first seconds of recordings at 16 kHz: float32 (n, 16000)."""
+    from benchmarks import sounds
+
+    out = np.empty((count, sounds.SAMPLES), np.float32)
+    for path, slot in zip(recordings(home).paths, out, strict=False):
+        sounds.part(path, slot, 0)
+    return out
+
+
 def place(home: Path, share: float) -> Place:
     """A share of the way through a million records."""
     num_records, batch_size = 1_000_000, 128

@@ -21,14 +21,14 @@ def _who(kind: Kind, environment: str | None, *imports: str, before: str = "") -
 hand = _who("hand", None)
 
 
-def _artifex(modality: str) -> Callable[..., Contender]:
+def _artifex(module: str) -> Callable[..., Contender]:
     before = "benchmarks.contenders.of_artifex:draw_a_key"
-    datasets = f"{MODALITIES}.{modality}.datasets"
-    return _who("artifex", None, "artifex.data", datasets, "flax.nnx", before=before)
+    return _who("artifex", None, "artifex.data", f"{MODALITIES}.{module}", "flax.nnx", before=before)
 
 
-artifex = _artifex("image")
-artifex_with_texts = _artifex("text")
+artifex = _artifex("image.datasets")
+artifex_with_texts = _artifex("text.datasets")
+artifex_with_sounds = _artifex("audio.transforms")
 grain = _who("peer", "grain", "grain")
 torch = _who("peer", "torch", "torch.utils.data")
 tensorflow = _who("peer", "tensorflow", "tensorflow")

@@ -234,6 +234,32 @@ def recordings(work: Recordings, whole: bool = False) -> Iterator[Any]:
     yield from map(log_mel, _filled(batches_of_rows(len(work.paths), work.batch_size), empty, fill))
 
 
+def samples(work: np.ndarray) -> Iterator[Any]:
+    """One compiled call."""
+    from benchmarks.finish import log_mel
+
+    while True:
+        yield log_mel(work)
+
+
+def samples_by_numpy(work: np.ndarray) -> Iterator[Any]:
+    import jax
+
+    while True:
+        yield jax.device_put(sounds.log_mel(work))
+
+
+def samples_by_librosa(work: np.ndarray) -> Iterator[Any]:
+    """As much of it as librosa has a function for."""
+    import jax
+    from librosa.feature import melspectrogram
+
+    how = {"sr": sounds.RATE, "n_fft": sounds.WINDOW, "hop_length": sounds.HOP, "n_mels": sounds.BANDS}
+    while True:
+        power = melspectrogram(y=work, htk=True, norm=None, pad_mode="reflect", **how)
+        yield jax.device_put(np.log(np.maximum(power, sounds.FLOOR)).swapaxes(1, 2))
+
+
 def spectrogram_by_spectrogram(work: Recordings) -> Iterator[Any]:
     """What one writes first: file by file, all of it decoded and resampled, a spectrogram by NumPy, then stack."""
     import jax.numpy as jnp

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,27 @@ def best_fit(work: Lengths) -> Iterator[Any]:
 
     while True:
         yield np.int32(pack_best_fit(work.lengths, work.row_length).num_rows)
+
+
+def samples(work: np.ndarray) -> Iterator[Any]:
+    import jax
+
+    from artifex.generative_models.modalities.audio.transforms import log_mel_spectrogram
+    from benchmarks import sounds
+
+    mel = partial(
+        log_mel_spectrogram,
+        sample_rate=sounds.RATE,
+        n_fft=sounds.WINDOW,
+        hop_length=sounds.HOP,
+        n_mels=sounds.BANDS,
+        mel_scale="htk",
+        mel_norm="none",
+        floor=sounds.FLOOR,
+    )
+    features = jax.jit(lambda clips: jax.vmap(mel)(clips).swapaxes(1, 2))
+    while True:
+        yield features(work)
 
 
 def resume(work: Place) -> Iterator[Any]:

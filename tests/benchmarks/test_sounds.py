@@ -48,6 +48,13 @@ def test_a_second_of_a_file_passes_and_another_does_not(work: Recordings):
             checks.spectrograms(work, np.stack([wrong, good[1]]))
 
 
+def test_spectrograms_of_samples_are_compared_with_those_by_numpy(work: Recordings):
+    samples = np.stack([sounds.part_alone(path) for path in work.paths])
+    checks.spectrograms_of_samples(samples, sounds.log_mel(samples))
+    with pytest.raises(ValueError, match="differ by up to"):
+        checks.spectrograms_of_samples(samples, sounds.log_mel(samples[::-1]))
+
+
 def test_recordings_are_made_once_and_the_same(work: Recordings, tmp_path: Path):
     before = [Path(path).stat().st_mtime_ns for path in work.paths]
     recording.write(work.paths)
