@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from artifex.data.errors import ConfigTypeError, DecodeError, MissingPackageErro
 
 # Sixteen times full scale is 24 dB over it; whole numbers that were stored as floats are far above.
 _LOUDEST = 16.0
-# Frames that are read at a time to get past them, in the few encodings (GSM) that cannot be entered in the middle.
+# Frames that are read at a time to get past them, where a file cannot be entered: in GSM, at the end of Vorbis.
 _PASSED_OVER = 2**14
 _SIXTEEN_BITS = frozenset({"PCM_16", "PCM_S8", "PCM_U8"})
 
@@ -107,9 +107,9 @@ class Sound:
         info: its facts.
     """
 
-    def __init__(self, file: Any, info: AudioInfo, limits: AudioLimits) -> None:
+    def __init__(self, file: Any, info: AudioInfo, limits: AudioLimits, last_entry: int) -> None:
         self._file, self.info, self._limits = file, info, limits
-        self._at = 0
+        self._at, self._last_entry = 0, last_entry
 
     def read(self, start: int, stop: int, out: "Memory | None" = None) -> npt.NDArray[Any]:
         """The frames from `start` to `stop`, (frames, channels).
@@ -149,8 +149,8 @@ class Sound:
 
     def _go_to(self, start: int, dtype: str) -> None:
         if self._file.can_seek():
-            self._file.seek(start)
-            return
+            self._at = min(start, self._last_entry)
+            self._file.seek(self._at)
         memory = np.empty((_PASSED_OVER, self.info.channels), dtype)
         while self._at < start:
             count = min(_PASSED_OVER, start - self._at)
@@ -211,23 +211,23 @@ def open_sound(value: Any, limits: AudioLimits) -> Generator[Sound]:
 
 @contextmanager
 def _decoding(content: Content, limits: AudioLimits) -> Generator[Sound]:
-    format_, begin, counted, is_sure = _checked(content)
+    checked = _checked(content)
     kind = _sound_file()
     try:
-        source = _source(content, begin)
+        source = _source(content, checked.begin)
         file = kind(source, closefd=False) if isinstance(source, int) else kind(source)
     except Exception as error:
         raise DecodeError(f"no sound file that can be read ({_message(error)})") from error
     with file:
-        info = AudioInfo(file.frames, file.samplerate, file.channels, format_, file.subtype)
+        info = AudioInfo(file.frames, file.samplerate, file.channels, checked.format, file.subtype)
         limits.check(info)
-        sound = Sound(file, info, limits)
-        if counted is not None and abs(counted - info.frames) > _MOST_HIDDEN:
+        sound = Sound(file, info, limits, max(0, info.frames - checked.closed_end))
+        if checked.counted is not None and abs(checked.counted - info.frames) > _MOST_HIDDEN:
             raise DecodeError(
-                f"its frames hold {counted} samples, and the decoder takes them for {info.frames}, since there is no "
-                f"header that tells; encode it again, or give it one (`ffmpeg -i in.mp3 -c copy out.mp3`)"
+                f"its frames hold {checked.counted} samples, and the decoder takes them for {info.frames}, since "
+                f"there is no header that tells; encode it again, or give it one (`ffmpeg -i in.mp3 -c copy out.mp3`)"
             )
-        if not is_sure:
+        if not checked.is_whole:
             sound.read(info.frames - 1, info.frames)
         yield sound
 
@@ -236,30 +236,45 @@ def _decoding(content: Content, limits: AudioLimits) -> Generator[Sound]:
 _MOST_HIDDEN = 2 * 1152 + 529 + 1152
 
 
-def _checked(content: Content) -> tuple[AudioFormat, int, int | None, bool]:
-    """The format; where the decoder is to begin, 0 if it finds that itself; samples that had to be counted; and
-    whether the file is whole for sure.
+class _Checked(NamedTuple):
+    """What a look at a file's bytes gives.
+
+    Attributes:
+        format: what it is.
+        begin: where the decoder is to begin; 0 if it finds that itself.
+        counted: samples that had to be counted, since no header tells of them.
+        is_whole: whether its end is there for sure; if not, the decoder is to try.
+        closed_end: samples at the end that the decoder must come to from before.
     """
+
+    format: AudioFormat
+    begin: int = 0
+    counted: int | None = None
+    is_whole: bool = True
+    closed_end: int = 0
+
+
+def _checked(content: Content) -> _Checked:
+    """Raises DecodeError for a file that is none of the formats, or is cut short."""
     head = content.head
     if head.startswith((b"RIFF", b"RIFX", b"RF64")) and head[8:12] == b"WAVE":
         iff.check_wav(content)
-        return AudioFormat.WAV, 0, None, True
+        return _Checked(AudioFormat.WAV)
     if head.startswith(b"fLaC"):
-        return AudioFormat.FLAC, 0, None, flac.check_flac(content, 0)
+        return _Checked(AudioFormat.FLAC, is_whole=flac.check_flac(content, 0))
     if head.startswith(b"OggS"):
-        ogg.check_ogg(content)
-        return AudioFormat.OGG, 0, None, True
+        return _Checked(AudioFormat.OGG, closed_end=ogg.check_ogg(content))
     if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
         iff.check_aiff(content)
-        return AudioFormat.AIFF, 0, None, True
+        return _Checked(AudioFormat.AIFF)
     start = mpeg.after_id3(content)
     if start and content.read(start, 4) == b"fLaC":
-        return AudioFormat.FLAC, start, None, flac.check_flac(content, start)
+        return _Checked(AudioFormat.FLAC, start, is_whole=flac.check_flac(content, start))
     first = mpeg.first_frame(content, start)
     if first is None:
         what = "an empty file" if not content.size else f"begins with {bytes(head[:12])!r}"
         raise DecodeError(f"no WAV, FLAC, OGG, MP3 or AIFF: {what}")
-    return AudioFormat.MP3, first, mpeg.check_mpeg(content, first), True
+    return _Checked(AudioFormat.MP3, first, mpeg.check_mpeg(content, first))
 
 
 def _source(content: Content, begin: int) -> Any:
