@@ -13,7 +13,7 @@ _FEATURES = partial(checks.array, shape=(BATCH, FRAMES, BANDS), dtype="float32")
 
 def all_cases() -> list[Case]:
     """In the order of the page."""
-    return [_files(), _samples()]
+    return [_files(), _features(), _samples()]
 
 
 def _files() -> Case:
@@ -24,7 +24,7 @@ def _files() -> Case:
         title="WAV and FLAC files of 1-4 s, stereo, 44.1 kHz, a random second as log-mel at 16 kHz, batch 32",
         item="clip",
         items_per_batch=BATCH,
-        field="mel_spectrogram",
+        field="spectrogram",
         make=partial(data.recordings, batch_size=BATCH),
         check=_FEATURES,
         compare=checks.spectrograms,
@@ -41,8 +41,34 @@ def _files() -> Case:
                 "by_hand:spectrogram_by_spectrogram",
                 "decoded and resampled, then cut, spectrograms by NumPy",
             ),
+            who.artifex_with_sounds("artifex", "of_artifex:recordings", "`transform=Spectrogram(config)`"),
             *_peers("whole files", whole=True),
             *_peers("part first", whole=False),
+        ),
+    )
+
+
+def _features() -> Case:
+    array = "the spectrograms as one array"
+    return Case(
+        name="features",
+        group="features",
+        title="The first seconds of the same files as log-mel, from the second epoch on, batch 32",
+        item="clip",
+        items_per_batch=BATCH,
+        field="spectrogram",
+        make=partial(data.features, batch_size=BATCH),
+        check=_FEATURES,
+        compare=checks.kept_spectrograms,
+        has_first_batch=False,
+        contenders=(
+            who.hand("by hand: take", "by_hand:features", array),
+            who.artifex_with_sounds(
+                "artifex: memory", "of_artifex:features", '`spectrograms()`, `cache="memory"`', cache="memory"
+            ),
+            who.artifex_with_sounds(
+                "artifex: disk", "of_artifex:features", '`spectrograms()`, `cache="disk"`', cache="disk"
+            ),
         ),
     )
 

@@ -87,6 +87,15 @@ def spectrograms_of_samples(samples: np.ndarray, batch: np.ndarray) -> None:
         raise ValueError(f"the spectrograms differ by up to {difference:.3g} from those by NumPy")
 
 
+def kept_spectrograms(work: tuple[Recordings, np.ndarray], batch: np.ndarray) -> None:
+    """Each is one of those that were kept."""
+    kept = work[1].reshape(len(work[1]), -1)
+    for one in batch.reshape(len(batch), -1):
+        nearest = kept[np.argmin((kept**2).sum(axis=1) - 2 * (kept @ one))]
+        if (difference := float(abs(nearest - one).mean())) > _TOLERANCE:
+            raise ValueError(f"a spectrogram differs by {difference:.3g} from the nearest that was kept")
+
+
 # Of the batch's spectrograms.
 _LOOKED_AT = 2
 # Mean of the absolute differences, of natural logarithms.

@@ -235,6 +235,15 @@ def recordings(home: Path, batch_size: int = 32) -> Recordings:
     return Recordings(folder, paths, batch_size, features, home)
 
 
+def features(home: Path, batch_size: int) -> tuple[Recordings, np.ndarray]:
+    """The recordings, and the spectrograms of their first seconds: float32 (n, 63, 80)."""
+    from benchmarks import sounds
+
+    files = recordings(home, batch_size)
+    kept = _kept(home / "recordings-first.npy", lambda: sounds.log_mel(samples(home, RECORDINGS)))
+    return files, kept
+
+
 def samples(home: Path, count: int) -> np.ndarray:
     """The first seconds of recordings at 16 kHz: float32 (n, 16000)."""
     from benchmarks import sounds

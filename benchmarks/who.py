@@ -28,7 +28,7 @@ def _artifex(module: str) -> Callable[..., Contender]:
 
 artifex = _artifex("image.datasets")
 artifex_with_texts = _artifex("text.datasets")
-artifex_with_sounds = _artifex("audio.transforms")
+artifex_with_sounds = _artifex("audio.datasets")
 grain = _who("peer", "grain", "grain")
 torch = _who("peer", "torch", "torch.utils.data")
 tensorflow = _who("peer", "tensorflow", "tensorflow")

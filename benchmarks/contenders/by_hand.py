@@ -234,6 +234,15 @@ def recordings(work: Recordings, whole: bool = False) -> Iterator[Any]:
     yield from map(log_mel, _filled(batches_of_rows(len(work.paths), work.batch_size), empty, fill))
 
 
+def features(work: tuple[Recordings, np.ndarray]) -> Iterator[Any]:
+    """One gather per batch."""
+    import jax
+
+    files, kept = work
+    for rows in batches_of_rows(len(kept), files.batch_size):
+        yield jax.device_put(np.take(kept, rows, axis=0))
+
+
 def samples(work: np.ndarray) -> Iterator[Any]:
     """One compiled call."""
     from benchmarks.finish import log_mel

@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import DOCUMENTS, FIRST, Arrays, Documents, Lengths, Photographs, Place, Tokens
+from benchmarks.data import (
+    DOCUMENTS,
+    FIRST,
+    Arrays,
+    Documents,
+    Lengths,
+    Photographs,
+    Place,
+    Recordings,
+    Tokens,
+)
 
 
 def draw_a_key() -> None:
@@ -137,25 +147,69 @@ def best_fit(work: Lengths) -> Iterator[Any]:
         yield np.int32(pack_best_fit(work.lengths, work.row_length).num_rows)
 
 
+def _sounds(work: Recordings, **settings: Any) -> Any:
+    from flax import nnx
+
+    from artifex.generative_models.modalities.audio.datasets import AudioFolderDataset
+
+    return AudioFolderDataset(work.folder, config=_spectrograms(), labels=None, rngs=nnx.Rngs(0), **settings)
+
+
+def _spectrograms() -> Any:
+    from artifex.generative_models.modalities.audio.config import AudioModalityConfig
+    from benchmarks import sounds
+
+    return AudioModalityConfig(
+        sample_rate=sounds.RATE,
+        duration=sounds.SAMPLES / sounds.RATE,
+        n_mels=sounds.BANDS,
+        n_fft=sounds.WINDOW,
+        hop_length=sounds.HOP,
+        mel_scale="htk",
+        mel_norm="none",
+        log_floor=sounds.FLOOR,
+        normalize=False,
+    )
+
+
+def _frames_first(key: Any, sample: dict[str, Any]) -> dict[str, Any]:
+    """As all others have it."""
+    return {**sample, "spectrogram": sample["spectrogram"].T}
+
+
+def recordings(work: Recordings) -> Iterator[Any]:
+    from artifex.generative_models.modalities.audio.steps import Spectrogram
+
+    steps = [Spectrogram(_spectrograms()), _frames_first]
+    return _batches(_sounds(work), work.batch_size, transform=steps)
+
+
+def features(work: tuple[Recordings, np.ndarray], cache: str) -> Iterator[Any]:
+    """From the second epoch on."""
+    files, _ = work
+    where = {"cache_dir": files.spare / "cache"} if cache == "disk" else {}
+    dataset = _sounds(files, crop="start").spectrograms()
+    batches = _batches(dataset, files.batch_size, cache=cache, transform=_frames_first, **where)
+    for _ in range(2 * len(files.paths) // files.batch_size):
+        next(batches)
+    yield from batches
+
+
 def samples(work: np.ndarray) -> Iterator[Any]:
     import jax
 
     from artifex.generative_models.modalities.audio.transforms import log_mel_spectrogram
-    from benchmarks import sounds
 
+    config = _spectrograms()
     mel = partial(
         log_mel_spectrogram,
-        sample_rate=sounds.RATE,
-        n_fft=sounds.WINDOW,
-        hop_length=sounds.HOP,
-        n_mels=sounds.BANDS,
-        mel_scale="htk",
-        mel_norm="none",
-        floor=sounds.FLOOR,
+        sample_rate=config.sample_rate,
+        floor=config.log_floor,
+        **config.mel_settings,
     )
-    features = jax.jit(lambda clips: jax.vmap(mel)(clips).swapaxes(1, 2))
+    made = jax.jit(lambda clips: jax.vmap(mel)(clips).swapaxes(1, 2))
     while True:
-        yield features(work)
+        yield made(work)
 
 
 def resume(work: Place) -> Iterator[Any]:

@@ -18,7 +18,7 @@ PAIRS = [(case, contender) for case in CASES for contender in case.contenders]
 PEERS = ("grain", "torch", "tensorflow", "datasets", "jax_dataloader", "datarax", "spdl", "cv2", "jax")
 PEERS += ("pyarrow", "tokenizers", "tiktoken", "soundfile", "soxr")
 
-WITHOUT_US = {"text-packed", "audio-mel"}
+WITHOUT_US = {"text-packed"}
 """Cases that this package cannot take part in."""
 
 

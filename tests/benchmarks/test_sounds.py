@@ -55,6 +55,13 @@ def test_spectrograms_of_samples_are_compared_with_those_by_numpy(work: Recordin
         checks.spectrograms_of_samples(samples, sounds.log_mel(samples[::-1]))
 
 
+def test_kept_spectrograms_are_found_again(work: Recordings):
+    kept = sounds.log_mel(np.stack([sounds.part_alone(path) for path in work.paths]))
+    checks.kept_spectrograms((work, kept), kept[::-1])
+    with pytest.raises(ValueError, match="from the nearest that was kept"):
+        checks.kept_spectrograms((work, kept), kept[:, ::-1])
+
+
 def test_recordings_are_made_once_and_the_same(work: Recordings, tmp_path: Path):
     before = [Path(path).stat().st_mtime_ns for path in work.paths]
     recording.write(work.paths)
