@@ -141,6 +141,9 @@ PUBLIC = {
     "artifex.generative_models": set(),
     "artifex.generative_models.core": set(),
     "artifex.generative_models.modalities": {
+        "AudioModality",
+        "AudioModalityConfig",
+        "SpectrogramType",
         "BaseDataset",
         "BaseModalityConfig",
         "BaseModalityImplementation",
@@ -162,7 +165,7 @@ PUBLIC = {
         "register_modality",
         "split_dataset",
     },
-    "artifex.generative_models.modalities.audio": set(),
+    "artifex.generative_models.modalities.audio": {"Waveform", "load_audio_file", "save_audio_file"},
     "artifex.generative_models.modalities.image": set(),
     "artifex.generative_models.modalities.text": set(),
     "artifex.testing": {"CodecContract", "SourceContract", "TokenizerContract"},

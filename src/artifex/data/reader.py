@@ -1,7 +1,7 @@
 """From record numbers to the arrays of samples, written into slots that the caller owns."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from time import perf_counter_ns
 from typing import Any, Protocol, cast, runtime_checkable
@@ -175,12 +175,14 @@ class ArrayReader:
 class NumberReader:
     """Only what the device needs to make the data itself: the record's number, and a root key.
 
-    The fields are `record`, int32, and `root`, the two words of a threefry key, uint32 (2,).
+    The fields are `record`, int32, and `root`, the two words of a threefry key, uint32 (2,); and those of `cycles`,
+    strings that come in turn: record i has string i % k of k.
     """
 
     num_records: int
     root: tuple[int, int]
     identity: Fingerprint
+    cycles: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     in_memory = True
     is_random = False
@@ -190,6 +192,7 @@ class NumberReader:
         return {
             "record": ArraySpec((), np.dtype(np.int32)),
             "root": ArraySpec((2,), np.dtype(np.uint32)),
+            **dict.fromkeys(self.cycles, TEXT),
         }
 
     def __len__(self) -> int:
@@ -198,6 +201,8 @@ class NumberReader:
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
         out["record"][...] = indices
         out["root"][...] = self.root
+        for name, strings in self.cycles.items():
+            out[name][...] = [strings[index % len(strings)] for index in indices.tolist()]
 
     def fingerprint(self) -> Fingerprint:
         return self.identity

@@ -14,7 +14,7 @@ from artifex.data.samples import reader_of
 from artifex.generative_models.modalities.base import BaseDataset
 
 # A sample's strings have a name of their own.
-_BATCH_NAMES = {"path": "paths", "text": "texts"}
+_BATCH_NAMES = {"path": "paths", "text": "texts", "speaker": "speakers"}
 
 
 class DatasetContract:

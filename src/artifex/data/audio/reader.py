@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from time import perf_counter_ns
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ class AudioReader:
         identity: what tells the sounds from others.
     """
 
-    in_memory: ClassVar[bool] = False
+    in_memory = False
 
     def __init__(
         self,

@@ -1,5 +1,8 @@
 """Kinds of data. A modality is a folder here and one `register_modality` line below."""
 
+from artifex.generative_models.modalities.audio.base import AudioModality as AudioModality
+from artifex.generative_models.modalities.audio.config import AudioModalityConfig as AudioModalityConfig
+from artifex.generative_models.modalities.audio.config import SpectrogramType as SpectrogramType
 from artifex.generative_models.modalities.base import BaseDataset as BaseDataset
 from artifex.generative_models.modalities.base import BaseModalityConfig as BaseModalityConfig
 from artifex.generative_models.modalities.base import (
@@ -25,3 +28,4 @@ from artifex.generative_models.modalities.text.config import TextParams as TextP
 
 register_modality("image", ImageModality)
 register_modality("text", TextModality)
+register_modality("audio", AudioModality)

@@ -29,7 +29,7 @@ from artifex.generative_models.core.configuration import BaseModalityConfig
 from artifex.generative_models.modalities.base import BaseDataset, RngStreams, draw_key
 
 # A field of strings has a plural name in a batch and this one in a sample.
-SAMPLE_NAMES = {"paths": "path", "texts": "text"}
+SAMPLE_NAMES = {"paths": "path", "texts": "text", "speakers": "speaker"}
 _BATCH_NAMES = {sample: batch for batch, sample in SAMPLE_NAMES.items()}
 
 # Samples that plain iteration makes at a time.
@@ -213,7 +213,7 @@ class DerivedDataset(RecordDataset):
         super().__init__(
             dataset.config if known else BaseModalityConfig(),
             own_split if split is None else split,
-            rngs=dataset.rngs if known else _NoStreams(),
+            rngs=dataset.rngs if known else NoStreams(),
             root_key=dataset.root_key if isinstance(dataset, RecordDataset) else jax.random.key(0),
         )
         self.dataset = dataset
@@ -387,7 +387,7 @@ class _Range:
         return self.start + self.step * places
 
 
-class _NoStreams:
+class NoStreams:
     """Streams for a dataset that has none; nothing ever draws from them."""
 
     def __contains__(self, name: Any, /) -> bool:

@@ -1,9 +1,10 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from artifex.data.errors import ConfigError, ShapeError
-from artifex.generative_models.modalities.audio.waveform import fix_length, peak_normalize, working
+from artifex.generative_models.modalities.audio.waveform import fix_length, map_clips, peak_normalize, working
 
 
 def test_fix_length_cuts_and_fills_the_end():
@@ -23,6 +24,21 @@ def test_peak_normalize_by_hand(dtype):
 
 def test_silence_has_no_peak():
     assert peak_normalize(jnp.zeros(3)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("b", [1, 4, 6])
+def test_mapped_is_vmapped(b):
+    """Four clips of 2^14 samples are done at a time, so that of six two are left over. Gradients go through."""
+    clips = np.arange(b * 2**14, dtype=np.float32).reshape(b, 2**14)
+
+    def function(clip):
+        return {"peak": jnp.max(clip), "start": clip[:3] * 2}
+
+    mapped = jax.jit(lambda x: map_clips(function, x))(clips)
+    np.testing.assert_array_equal(mapped["peak"], clips.max(axis=1))
+    np.testing.assert_array_equal(mapped["start"], clips[:, :3] * 2)
+    gradient = jax.grad(lambda x: map_clips(function, x)["start"].sum())(jnp.asarray(clips))
+    assert bool((gradient[:, :3] == 2).all()) and not gradient[:, 3:].any()
 
 
 def test_what_is_no_clip_is_told():

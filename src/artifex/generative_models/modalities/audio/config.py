@@ -9,6 +9,7 @@ from artifex.data.errors import ConfigError
 from artifex.generative_models.core.configuration import BaseModalityConfig
 from artifex.generative_models.modalities.audio.framing import check_frames, frame_count
 from artifex.generative_models.modalities.audio.mel import (
+    BankSettings,
     MelNorm,
     MelScale,
     MelSettings,
@@ -125,8 +126,12 @@ class AudioModalityConfig(BaseModalityConfig):
     @property
     def mel_settings(self) -> MelSettings:
         """What the mel spectrograms take by keyword, beside `sample_rate` and `floor`."""
+        return {**self.stft_settings, **self.bank_settings}
+
+    @property
+    def bank_settings(self) -> BankSettings:
+        """What functions of mel bands alone take by keyword."""
         return {
-            **self.stft_settings,
             "n_mels": self.n_mels,
             "f_min": self.f_min,
             "f_max": self.f_max,

@@ -23,7 +23,7 @@ _BETA = 0.1102 * (_STOP_DB - 8.7)
 _HALF_WIDTH = (_STOP_DB - 7.95) / (2.285 * np.pi * (1 - _PASS)) / 2
 
 # Outputs of one matrix product. Fewer would waste work where frames overlap, more on zeros of the matrix.
-_BLOCK = 160
+_BLOCK = 80
 _LARGEST_TABLE = 2**24  # weights; 64 MiB
 
 

@@ -79,8 +79,8 @@ def frame_spectra(
     weights = window_weights(window, n_fft if win_length is None else win_length, n_fft=n_fft)
     if center:
         x = pad_center(x, frame_length=n_fft, pad_mode=pad_mode)
-    frames = frame(x, frame_length=n_fft, hop_length=hop_length)
-    return jnp.fft.rfft(frames * jnp.asarray(weights, x.dtype)[None])
+    taps = jnp.asarray(weights, x.dtype)
+    return jnp.fft.rfft(frame(x, frame_length=n_fft, hop_length=hop_length, weights=taps))
 
 
 def power(spectrum: Complex[Array, "*a"]) -> Float[Array, "*a"]:

@@ -3,7 +3,7 @@
 Conventions, here and in the modules that these come from:
 
 * A function takes ONE clip of one channel, float, of shape (t,), full scale +-1, or what was made of one. For a
-  batch, `jax.vmap` it.
+  batch, `jax.vmap` it, or `map_clips`.
 * It is pure, and safe under `jax.jit` and `jax.vmap`. Arguments that give a size, a rate or a name are static.
 * Spectrograms are (bins, frames): f bins, m mel bands, n frames. Frames are centred unless `center` is False: a
   clip of t samples has 1 + t // hop_length of them.
@@ -50,6 +50,7 @@ from artifex.generative_models.modalities.audio.stft import power as power
 from artifex.generative_models.modalities.audio.stft import power_spectrogram as power_spectrogram
 from artifex.generative_models.modalities.audio.stft import stft as stft
 from artifex.generative_models.modalities.audio.waveform import fix_length as fix_length
+from artifex.generative_models.modalities.audio.waveform import map_clips as map_clips
 from artifex.generative_models.modalities.audio.waveform import peak_normalize as peak_normalize
 from artifex.generative_models.modalities.audio.windows import Window as Window
 from artifex.generative_models.modalities.audio.windows import window_weights as window_weights
