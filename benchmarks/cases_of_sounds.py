@@ -90,7 +90,7 @@ def _samples() -> Case:
             who.hand("by hand: librosa", "by_hand:samples_by_librosa", "`melspectrogram` of a batch"),
             who.hand("by hand: JAX", "by_hand:samples", one_call),
             who.artifex_with_sounds(
-                "artifex", "of_artifex:samples", f"`jax.vmap(log_mel_spectrogram)`, {one_call}"
+                "artifex", "of_artifex:samples", f"`map_clips(log_mel_spectrogram)`, {one_call}"
             ),
         ),
     )

@@ -71,15 +71,15 @@ class EncodeByTiktoken:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._encode: Callable[[str], np.ndarray] | None = None
+        self._encode: Callable[[str], list[int]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "_encode": None}
 
-    def __call__(self, texts: list[str]) -> list[np.ndarray]:
+    def __call__(self, texts: list[str]) -> list[list[int]]:
         if self._encode is None:
             self._encode = self._load()
-        return [self._encode(text, disallowed_special=()) for text in texts]
+        return [self._encode(text) for text in texts]
 
     def _load(self) -> Any:
         import json
@@ -94,7 +94,7 @@ class EncodeByTiktoken:
             if token not in SPECIAL
         }
         encoding = tiktoken.Encoding("bench", pat_str=_WORDS, mergeable_ranks=ranks, special_tokens={})
-        return encoding.encode_to_numpy
+        return encoding.encode_ordinary  # the others look for special tokens, which takes as long again
 
 
 def _bytes_of_characters() -> dict[str, int]:
@@ -104,7 +104,7 @@ def _bytes_of_characters() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
 
 
-def padded(ids: Sequence[Sequence[int] | np.ndarray], length: int) -> np.ndarray:
+def padded(ids: Sequence[Sequence[int]], length: int) -> np.ndarray:
     """int32 (n, length); documents that are too long are cut, EOS stays."""
     rows = np.zeros((len(ids), length), np.int32)
     for row, one in zip(rows, ids, strict=True):
@@ -115,16 +115,14 @@ def padded(ids: Sequence[Sequence[int] | np.ndarray], length: int) -> np.ndarray
     return rows
 
 
-def sequence(ids: Sequence[int] | np.ndarray) -> np.ndarray:
+def sequence(ids: Sequence[int]) -> np.ndarray:
     """int32 (n + 2,): BOS, ids, EOS."""
     out = np.empty(len(ids) + 2, np.int32)
     out[0], out[1:-1], out[-1] = BOS, ids, EOS
     return out
 
 
-def packed(
-    documents: Iterable[Sequence[int] | np.ndarray], batch_size: int, length: int
-) -> Iterator[np.ndarray]:
+def packed(documents: Iterable[Sequence[int]], batch_size: int, length: int) -> Iterator[np.ndarray]:
     """int32 (batch_size, length): one document after the other, cut where a row ends."""
     pieces, size, full = [], 0, batch_size * length
     for ids in documents:

@@ -198,7 +198,7 @@ def features(work: tuple[Recordings, np.ndarray], cache: str) -> Iterator[Any]:
 def samples(work: np.ndarray) -> Iterator[Any]:
     import jax
 
-    from artifex.generative_models.modalities.audio.transforms import log_mel_spectrogram
+    from artifex.generative_models.modalities.audio.transforms import log_mel_spectrogram, map_clips
 
     config = _spectrograms()
     mel = partial(
@@ -207,7 +207,7 @@ def samples(work: np.ndarray) -> Iterator[Any]:
         floor=config.log_floor,
         **config.mel_settings,
     )
-    made = jax.jit(lambda clips: jax.vmap(mel)(clips).swapaxes(1, 2))
+    made = jax.jit(lambda clips: map_clips(mel, clips).swapaxes(1, 2))
     while True:
         yield made(work)
 
