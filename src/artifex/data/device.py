@@ -29,7 +29,7 @@ Step: TypeAlias = Callable[[Array, DeviceArrays], DeviceArrays]
 # One generator on all machines, whatever `jax_default_prng_impl` says: two words, the same numbers everywhere.
 _IMPL = "threefry2x32"
 
-_BATCH_LEVEL = "__artifex_batch_level__"
+_BATCH_LEVEL = "is_batch_level"
 
 
 def batch_level(step: Step) -> Step:

@@ -27,6 +27,7 @@ from artifex.generative_models.modalities.audio.prepare import (
     to_float,
 )
 from artifex.generative_models.modalities.audio.stft import griffin_lim, istft, stft
+from artifex.generative_models.modalities.audio.waveform import map_clips
 from artifex.generative_models.modalities.base import (
     BaseModalityImplementation,
     RngStreams,
@@ -289,10 +290,9 @@ def _computed(
 def _compute_batch(
     function: Callable[..., Array], config: AudioModalityConfig, settings: tuple[Any, ...], batch: Array
 ) -> Array:
-    def one(clip: Array) -> Array:
-        return function(clip if jnp.iscomplexobj(clip) else to_float(clip), config, *settings)
-
-    return jax.vmap(one)(batch)
+    if jnp.iscomplexobj(batch):
+        return jax.vmap(lambda spectrum: function(spectrum, config, *settings))(batch)
+    return map_clips(lambda clip: function(to_float(clip), config, *settings), batch)
 
 
 def _stft(clip: Array, config: AudioModalityConfig) -> Array:

@@ -34,6 +34,7 @@ def mask_frequencies(
         num_masks: m_F of the paper.
         fill: a number, or "mean"; the paper's 0 is the mean of its normalised input.
     """
+    _check_fill(fill)
     bins = spectrogram.shape[0]
     hidden = _bands(key, bins, jnp.asarray(min(_count("max_width", max_width), bins)), num_masks)
     return _filled(spectrogram, hidden[:, None], fill)
@@ -54,6 +55,7 @@ def mask_times(
     the frames, rounded down.
     """
     check_number("max_share", max_share, low=0, high=1)
+    _check_fill(fill)
     frames = spectrogram.shape[1]
     share = jnp.floor(jnp.asarray(max_share, jnp.float32) * frames).astype(jnp.int32)
     hidden = _bands(key, frames, jnp.minimum(share, _count("max_width", max_width)), num_masks)
@@ -144,12 +146,13 @@ def _bands(key: Array, size: int, widest: Array, num_masks: int) -> Bool[Array, 
     return ((place >= start[None]) & (place < (start + width)[None])).any(axis=1)
 
 
-def _filled(spectrogram: Array, hidden: Array, fill: Fill) -> Array:
-    if isinstance(fill, str):
-        if fill != "mean":
-            raise ConfigError(f"`fill` must be a number or 'mean', got {fill!r}")
-        value = spectrogram.mean()
-    else:
+def _check_fill(fill: Fill) -> None:
+    if not isinstance(fill, str):
         check_number("fill", fill)
-        value = jnp.asarray(fill, spectrogram.dtype)
+    elif fill != "mean":
+        raise ConfigError(f"`fill` must be a number or 'mean', got {fill!r}")
+
+
+def _filled(spectrogram: Array, hidden: Array, fill: Fill) -> Array:
+    value = spectrogram.mean() if isinstance(fill, str) else jnp.asarray(fill, spectrogram.dtype)
     return jnp.where(hidden, value, spectrogram)

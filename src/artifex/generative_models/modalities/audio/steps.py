@@ -16,6 +16,7 @@ from artifex.generative_models.modalities.audio.compose import Step
 from artifex.generative_models.modalities.audio.config import AudioModalityConfig
 from artifex.generative_models.modalities.audio.prepare import prepare, spectrogram
 from artifex.generative_models.modalities.audio.synthesis import AudioType, synthesize
+from artifex.generative_models.modalities.audio.waveform import map_clips
 from artifex.generative_models.modalities.dataset import sample_key
 
 
@@ -74,18 +75,20 @@ class Prepare:
 class Spectrogram:
     """A step of a loader, `transform=Spectrogram(config)`, that makes `spectrogram` (bins, frames) of `audio`.
 
-    The same as `AudioModality.compute_spectrogram`, compiled into the loader's one call.
+    The same as `AudioModality.compute_spectrogram`, compiled into the loader's one call. It takes a whole batch, of
+    which it makes a part at a time where that is faster; what it makes of a record does not depend on the others.
 
     Attributes:
         config: what the spectrogram is; its `sample_rate` is that of the clips.
-        keep_audio: whether `audio` stays in the sample.
+        keep_audio: whether `audio` stays in the batch.
 
-    Its call raises ShapeError where a sample has no `audio`.
+    Its call raises ShapeError where a batch has no `audio`.
     """
 
     config: AudioModalityConfig
     keep_audio: bool = False
     is_random: bool = field(init=False, default=False)
+    is_batch_level: bool = field(init=False, default=True)
 
     @property
     def is_shared(self) -> bool:
@@ -97,11 +100,12 @@ class Spectrogram:
         """What a saved state says of it."""
         return f"Spectrogram({digest([self.config.to_json()])}, keep_audio={self.keep_audio})"
 
-    def __call__(self, key: Key[Array, ""], sample: DeviceArrays) -> DeviceArrays:
-        if "audio" not in sample:
-            raise ShapeError(f"`Spectrogram` makes use of 'audio', and the sample has {sorted(sample)}")
-        rest = {name: value for name, value in sample.items() if name != "audio" or self.keep_audio}
-        return {**rest, "spectrogram": spectrogram(sample["audio"], self.config)}
+    def __call__(self, keys: Key[Array, "..."], batch: DeviceArrays) -> DeviceArrays:
+        if "audio" not in batch:
+            raise ShapeError(f"`Spectrogram` makes use of 'audio', and the batch has {sorted(batch)}")
+        rest = {name: value for name, value in batch.items() if name != "audio" or self.keep_audio}
+        made = map_clips(partial(spectrogram, config=self.config), batch["audio"])
+        return {**rest, "spectrogram": made}
 
 
 @dataclass(frozen=True)
