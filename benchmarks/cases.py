@@ -2,40 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from benchmarks import data
-from benchmarks.registry import Case, Contender, Kind
-
-MODALITIES = "artifex.generative_models.modalities"
-
-
-def _who(kind: Kind, environment: str | None, *imports: str, before: str = "") -> Callable[..., Contender]:
-    def contender(
-        name: str, function: str, setting: str = "", *, antialiased: bool = True, **options: Any
-    ) -> Contender:
-        where = f"benchmarks.contenders.{function}"
-        return Contender(name, kind, where, environment, imports, setting, antialiased, before, options)
-
-    return contender
-
-
-_hand = _who("hand", None)
-_artifex = _who(
-    "artifex",
-    None,
-    "artifex.data",
-    f"{MODALITIES}.image.datasets",
-    "flax.nnx",
-    before="benchmarks.contenders.of_artifex:draw_a_key",
-)
-_grain = _who("peer", "grain", "grain")
-_torch = _who("peer", "torch", "torch.utils.data")
-_tensorflow = _who("peer", "tensorflow", "tensorflow")
-_datasets = _who("peer", "datasets", "datasets")
-_jax_dataloader = _who("peer", "jax-dataloader", "jax_dataloader")
-_datarax = _who("peer", "datarax", "datarax", "datarax.operators", "datarax.sources")
-_spdl = _who("peer", "spdl", "spdl.pipeline")
+from benchmarks import cases_of_sounds, cases_of_texts, checks, data, who
+from benchmarks.registry import Case, Contender
 
 
 def all_cases() -> list[Case]:
@@ -47,6 +16,8 @@ def all_cases() -> list[Case]:
         _crops(),
         _small(),
         _cached(),
+        *cases_of_texts.all_cases(),
+        *cases_of_sounds.all_cases(),
         *(_resume(percent) for percent in (1, 50, 99)),
         _imports(),
     ]
@@ -64,7 +35,7 @@ def _in_memory(
             items_per_batch=batch_size,
             make=partial(data.arrays, count=count, side=side, channels=channels, batch_size=batch_size),
             contenders=contenders,
-            shape=(batch_size, side, side, channels),
+            check=partial(checks.pixels, shape=(batch_size, side, side, channels)),
         )
 
     return case
@@ -76,29 +47,31 @@ _arrays = _in_memory(
     "arrays",
     "in memory",
     (
-        _hand("by hand: take, one jit", "by_hand:arrays", "one `np.take`, one compiled call"),
-        _hand(
+        who.hand("by hand: take, one jit", "by_hand:arrays", "one `np.take`, one compiled call"),
+        who.hand(
             "by hand: take into a buffer",
             "by_hand:arrays",
             "the same, two aligned buffers in turn",
             reuse=True,
         ),
-        _hand("by hand: stack", "by_hand:stacked", "sample by sample, `np.stack`"),
-        _artifex("artifex", "of_artifex:arrays", "no settings"),
-        _grain(
+        who.hand("by hand: stack", "by_hand:stacked", "sample by sample, `np.stack`"),
+        who.artifex("artifex", "of_artifex:arrays", "no settings"),
+        who.grain(
             "grain: MapDataset", "of_grain:arrays", "`to_iter_dataset` before `batch`, no threads", threads=0
         ),
-        _grain("grain: MapDataset of rows", "of_grain:arrays_of_rows", "row numbers, gathered by hand"),
-        _grain("grain: DataLoader", "of_grain:arrays_by_loader", "`IndexSampler`, no workers", workers=0),
-        _torch("torch", "of_torch:arrays", "`__getitems__`, one thread", workers=0),
-        _torch("torch: 2 workers", "of_torch:arrays", "`__getitems__`, persistent workers", workers=2),
-        _tensorflow("tf.data", "of_tensorflow:arrays", "slices, AUTOTUNE", gather=False),
-        _tensorflow("tf.data: gather", "of_tensorflow:arrays", "row numbers, `tf.gather`", gather=True),
-        _datasets("HF datasets", "of_datasets:arrays", "flat lists, format numpy, `shuffle` each epoch"),
-        _jax_dataloader("jax-dataloader", "of_jax_dataloader:arrays", 'backend "jax"'),
-        _datarax("datarax", "of_datarax:arrays", _DATARAX, shuffle=True),
-        _datarax("datarax: no shuffle", "of_datarax:arrays", "in order, which is less work", shuffle=False),
-        _spdl("SPDL", "of_spdl:arrays", "row numbers in, one gather per batch in a thread"),
+        who.grain("grain: MapDataset of rows", "of_grain:arrays_of_rows", "row numbers, gathered by hand"),
+        who.grain("grain: DataLoader", "of_grain:arrays_by_loader", "`IndexSampler`, no workers", workers=0),
+        who.torch("torch", "of_torch:arrays", "`__getitems__`, one thread", workers=0),
+        who.torch("torch: 2 workers", "of_torch:arrays", "`__getitems__`, persistent workers", workers=2),
+        who.tensorflow("tf.data", "of_tensorflow:arrays", "slices, AUTOTUNE", gather=False),
+        who.tensorflow("tf.data: gather", "of_tensorflow:arrays", "row numbers, `tf.gather`", gather=True),
+        who.datasets("HF datasets", "of_datasets:arrays", "flat lists, format numpy, `shuffle` each epoch"),
+        who.jax_dataloader("jax-dataloader", "of_jax_dataloader:arrays", 'backend "jax"'),
+        who.datarax("datarax", "of_datarax:arrays", _DATARAX, shuffle=True),
+        who.datarax(
+            "datarax: no shuffle", "of_datarax:arrays", "in order, which is less work", shuffle=False
+        ),
+        who.spdl("SPDL", "of_spdl:arrays", "row numbers in, one gather per batch in a thread"),
     ),
 )
 
@@ -106,18 +79,20 @@ _device = _in_memory(
     "device",
     "on the device",
     (
-        _hand("by hand: gather on the device", "by_hand:on_device", "one compiled call"),
-        _artifex("artifex", "of_artifex:arrays", '`placement="device"`', placement="device"),
-        _datarax("datarax", "of_datarax:arrays", _DATARAX, shuffle=True),
-        _datarax("datarax: no shuffle", "of_datarax:arrays", "in order, which is less work", shuffle=False),
+        who.hand("by hand: gather on the device", "by_hand:on_device", "one compiled call"),
+        who.artifex("artifex", "of_artifex:arrays", '`placement="device"`', placement="device"),
+        who.datarax("datarax", "of_datarax:arrays", _DATARAX, shuffle=True),
+        who.datarax(
+            "datarax: no shuffle", "of_datarax:arrays", "in order, which is less work", shuffle=False
+        ),
     ),
 )
 
 
 def _crops() -> Case:
-    decode = partial(_hand, function="by_hand:photographs", setting="two threads")
+    decode = partial(who.hand, function="by_hand:photographs", setting="two threads")
     decode_with_opencv = partial(
-        _hand, function="by_hand:photographs", setting="two threads", antialiased=False
+        who.hand, function="by_hand:photographs", setting="two threads", antialiased=False
     )
     return Case(
         name="jpeg-224",
@@ -126,13 +101,13 @@ def _crops() -> Case:
         item="image",
         items_per_batch=64,
         make=partial(data.photographs, side=224, batch_size=64, crop=True),
-        shape=(64, 224, 224, 3),
+        check=partial(checks.pixels, shape=(64, 224, 224, 3)),
         contenders=(
             decode("by hand: simplejpeg, Pillow", decode="crop_with_pillow"),
             decode_with_opencv("by hand: simplejpeg, OpenCV", decode="crop_with_simplejpeg_opencv"),
             decode_with_opencv("by hand: OpenCV", decode="crop_with_opencv"),
-            _artifex("artifex", "of_artifex:photographs", "no settings"),
-            _artifex(
+            who.artifex("artifex", "of_artifex:photographs", "no settings"),
+            who.artifex(
                 "artifex: no filter",
                 "of_artifex:photographs",
                 "`antialias=False`",
@@ -146,7 +121,7 @@ def _crops() -> Case:
 
 def _small() -> Case:
     quarter = "two threads, decoded at 1/4"
-    decode = partial(_hand, function="by_hand:photographs", setting=quarter)
+    decode = partial(who.hand, function="by_hand:photographs", setting=quarter)
     return Case(
         name="jpeg-64",
         group="jpeg",
@@ -154,12 +129,12 @@ def _small() -> Case:
         item="image",
         items_per_batch=128,
         make=partial(data.photographs, side=64, batch_size=128, crop=False),
-        shape=(128, 64, 64, 3),
+        check=partial(checks.pixels, shape=(128, 64, 64, 3)),
         contenders=(
             decode("by hand: simplejpeg, Pillow", decode="small_with_pillow"),
             decode("by hand: simplejpeg, OpenCV", decode="small_with_simplejpeg_opencv"),
             decode("by hand: OpenCV", decode="small_with_opencv"),
-            _artifex("artifex", "of_artifex:photographs", '`fit="stretch"`'),
+            who.artifex("artifex", "of_artifex:photographs", '`fit="stretch"`'),
             *_picture_peers(antialiased=True),
         ),
     )
@@ -172,15 +147,17 @@ def _picture_peers(*, antialiased: bool) -> tuple[Contender, ...]:
     opencv, fused = f"OpenCV, {small}", "`ratio=4`" if antialiased else "`decode_and_crop_jpeg`"
     files, loader = "of_grain:photographs", "of_grain:photographs_by_loader"
     return (
-        _grain("grain: MapDataset", files, f"{opencv}, `num_threads=2`", threads=2, **how),
-        _grain("grain: 2 processes", files, f"{opencv}, `mp_prefetch`", threads=1, processes=2, **how),
-        _grain("grain: DataLoader, 2 workers", loader, opencv, workers=2, **how),
-        _torch("torch", "of_torch:photographs", f"{opencv}, no workers", workers=0, **how),
-        _torch("torch: 2 workers", "of_torch:photographs", f"{opencv}, persistent workers", workers=2, **how),
-        _tensorflow("tf.data", "of_tensorflow:photographs", f"{fused}, AUTOTUNE", **how),
-        _datasets("HF datasets", "of_datasets:photographs", f"{opencv}, `with_transform`", **how),
-        _spdl("SPDL", "of_spdl:photographs", f"{opencv}, two threads", threads=2, **how),
-        _spdl("SPDL: batches", "of_spdl:photographs_by_batch", "a thread takes a batch", threads=2, **how),
+        who.grain("grain: MapDataset", files, f"{opencv}, `num_threads=2`", threads=2, **how),
+        who.grain("grain: 2 processes", files, f"{opencv}, `mp_prefetch`", threads=1, processes=2, **how),
+        who.grain("grain: DataLoader, 2 workers", loader, opencv, workers=2, **how),
+        who.torch("torch", "of_torch:photographs", f"{opencv}, no workers", workers=0, **how),
+        who.torch(
+            "torch: 2 workers", "of_torch:photographs", f"{opencv}, persistent workers", workers=2, **how
+        ),
+        who.tensorflow("tf.data", "of_tensorflow:photographs", f"{fused}, AUTOTUNE", **how),
+        who.datasets("HF datasets", "of_datasets:photographs", f"{opencv}, `with_transform`", **how),
+        who.spdl("SPDL", "of_spdl:photographs", f"{opencv}, two threads", threads=2, **how),
+        who.spdl("SPDL: batches", "of_spdl:photographs_by_batch", "a thread takes a batch", threads=2, **how),
     )
 
 
@@ -193,14 +170,14 @@ def _cached() -> Case:
         item="image",
         items_per_batch=128,
         make=partial(data.decoded, side=64, batch_size=128),
-        shape=(128, 64, 64, 3),
+        check=partial(checks.pixels, shape=(128, 64, 64, 3)),
         has_first_batch=False,
         contenders=(
-            _hand("by hand: take, one jit", "by_hand:cached", array),
-            _hand("by hand: take into a buffer", "by_hand:cached", array, reuse=True),
-            _artifex("artifex: memory", "of_artifex:cached", '`cache="memory"`', cache="memory"),
-            _artifex("artifex: disk", "of_artifex:cached", '`cache="disk"`', cache="disk"),
-            _artifex("artifex: array", "of_artifex:decoded", array),
+            who.hand("by hand: take, one jit", "by_hand:cached", array),
+            who.hand("by hand: take into a buffer", "by_hand:cached", array, reuse=True),
+            who.artifex("artifex: memory", "of_artifex:cached", '`cache="memory"`', cache="memory"),
+            who.artifex("artifex: disk", "of_artifex:cached", '`cache="disk"`', cache="disk"),
+            who.artifex("artifex: array", "of_artifex:decoded", array),
         ),
     )
 
@@ -217,11 +194,11 @@ def _resume(percent: int) -> Case:
         least_batches=1,
         has_first_batch=False,
         contenders=(
-            _hand("by hand: permutation", "by_hand:resume", "`np.random.permutation`, cut"),
-            _artifex("artifex", "of_artifex:resume", "`restore`"),
-            _grain("grain: MapDataset", "of_grain:resume", "`set_state`"),
-            _torch("torch", "of_torch:resume", "the sampler is run up to the place; nothing is read"),
-            _datasets("HF datasets", "of_datasets:resume", "`shuffle` anew, cut"),
+            who.hand("by hand: permutation", "by_hand:resume", "`np.random.permutation`, cut"),
+            who.artifex("artifex", "of_artifex:resume", "`restore`"),
+            who.grain("grain: MapDataset", "of_grain:resume", "`set_state`"),
+            who.torch("torch", "of_torch:resume", "the sampler is run up to the place; nothing is read"),
+            who.datasets("HF datasets", "of_datasets:resume", "`shuffle` anew, cut"),
         ),
     )
 
@@ -248,7 +225,7 @@ def _imports() -> Case:
         contenders=(
             Contender("jax alone", "hand", "jax", setting="what every program here needs"),
             Contender("artifex.data", "artifex", "artifex.data"),
-            Contender("artifex: modalities", "artifex", MODALITIES, setting=f"`{MODALITIES}`"),
+            Contender("artifex: modalities", "artifex", who.MODALITIES, setting=f"`{who.MODALITIES}`"),
             *(Contender(name, "peer", module, place) for name, place, module in packages),
         ),
     )

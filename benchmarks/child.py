@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from benchmarks.registry import Case, find
@@ -58,8 +59,8 @@ def _serve(case: Case, contender_name: str, home: Path, say: Any) -> None:
     batches = make(work, **contender.options)
     first = block(next(batches))
     first_batch_s = time.perf_counter() - clock
-    _check(case, first)
-    say({"import_s": import_s, "first_batch_s": first_batch_s})
+    path = home / "logs" / case.name / f"{os.getpid()}.npy"
+    say({"import_s": import_s, "first_batch_s": first_batch_s, **_checked(case, first, path)})
     del first
     for _ in range(case.warm_batches):  # workers that are not yet all there are no affair of the first round
         block(next(batches))
@@ -99,29 +100,28 @@ def _measure(
     return answer, cpu
 
 
-def _check(case: Case, batch: Any) -> None:
-    """Whether a batch is what all others give: a contender that does less is none."""
-    if case.shape is None:
-        return
-    if isinstance(batch, dict):
-        batch = batch["images"]
-    images = batch[0] if isinstance(batch, tuple) else batch
-    import jax
+def _checked(case: Case, batch: Any, path: Path) -> dict[str, str]:
+    """Whether a batch is what all others give: a contender that does less is none.
 
-    if not isinstance(images, jax.Array):
-        raise TypeError(f"a batch is a {type(images).__name__}, not a jax.Array")
-    if (images.shape, str(images.dtype)) != (case.shape, "float32"):
-        raise TypeError(f"a batch is {images.dtype} {images.shape}, not float32 {case.shape}")
-    low, high = float(images.min()), float(images.max())
-    if not (0 <= low < 0.2 and 0.8 < high <= 1):
-        raise ValueError(f"the pixels of a batch lie in [{low:g}, {high:g}], not in [0, 1]")
+    What only the bench itself can judge is left in a file, which the answer names.
+    """
+    array = batch
+    if isinstance(batch, (dict, tuple)):
+        array = batch[case.field] if isinstance(batch, dict) else batch[0]
+    if case.check is not None:
+        case.check(array)
+    if case.compare is None:
+        return {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, np.asarray(array))
+    return {"first_batch": str(path)}
 
 
 def _cpu_seconds() -> float:
-    """Of this process and all that it has started."""
+    """Of this process and all that it has started; the own ones finer than the hundredths that a system counts."""
     own = psutil.Process()
     times = own.cpu_times()
-    total = times.user + times.system + times.children_user + times.children_system
+    total = time.process_time() + times.children_user + times.children_system
     for process in own.children(recursive=True):
         try:
             times = process.cpu_times()

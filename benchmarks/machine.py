@@ -15,6 +15,10 @@ PACKAGES = (
     "pillow",
     "simplejpeg",
     "opencv-python-headless",
+    "tokenizers",
+    "tiktoken",
+    "soundfile",
+    "soxr",
     "artifex-data",
 )
 

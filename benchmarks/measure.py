@@ -3,6 +3,9 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from benchmarks import environment
 from benchmarks.environment import CannotMakeError
@@ -70,11 +73,11 @@ def _import_once(contender: Contender, result: Result, settings: Settings, *, co
 
 
 def _batches(case: Case, results: list[Result], settings: Settings) -> None:
-    case.make(settings.home)  # the data are made here, once, and found by all
+    work = case.make(settings.home)  # the data are made here, once, and found by all
     children: dict[str, Child] = {}
     try:
         for contender, result in zip(case.contenders, results, strict=True):
-            _start(case, contender, result, settings, children)
+            _start(case, contender, result, settings, children, work)
         for turn in range(settings.rounds):
             for result in results:
                 if result.name in children:
@@ -90,7 +93,12 @@ def _batches(case: Case, results: list[Result], settings: Settings) -> None:
 
 
 def _start(
-    case: Case, contender: Contender, result: Result, settings: Settings, children: dict[str, Child]
+    case: Case,
+    contender: Contender,
+    result: Result,
+    settings: Settings,
+    children: dict[str, Child],
+    work: Any,
 ) -> None:
     words = re.sub(r"\W+", "-", contender.name)
     try:
@@ -108,12 +116,20 @@ def _start(
     children[contender.name] = child
     try:
         ready = child.ready()
-    except FailedError as error:
+        _compare(case, work, ready.get("first_batch"))
+    except (FailedError, TypeError, ValueError) as error:
         children.pop(contender.name).kill()
         _fail(result, error)
         return
     result.import_s, result.first_batch_s = ready["import_s"], ready["first_batch_s"]
     print(f"  {contender.name}: first batch after {number(result.first_batch_s)} s", flush=True)
+
+
+def _compare(case: Case, work: Any, path: str | None) -> None:
+    if case.compare is not None and path is not None:
+        first = np.load(path)
+        Path(path).unlink()
+        case.compare(work, first)
 
 
 def _turn(children: dict[str, Child], result: Result, seconds: float) -> None:

@@ -28,8 +28,10 @@ item; where a machine has other things to do it is the steadier figure.
 _RULES = """\
 ## How it is measured
 
-- Everyone does the whole work: all records in a new order each epoch, full batches, float32 in [0, 1] on the device
-  (here the CPU), and each batch is waited for. The first batch of everyone is checked for that.
+- Everyone does the whole work: all records in a new order each epoch, full batches on the device (here the CPU), and
+  each batch is waited for. The first batch of everyone is looked at: images are float32 in [0, 1]; each row of ids is
+  that of a document as the library `tokenizers` has it, and packed rows hold whole documents; each spectrogram is
+  that of a second of one of the files.
 - A contender is a process of its own, in an environment of its own. They take turns, A B C A B C; one whose turn it
   is not is stopped, with its workers, so that it neither disturbs the others nor works ahead. What it had made ahead
   is used up before its time is taken, and its CPU time counts that too.
@@ -41,9 +43,16 @@ _RULES = """\
   a contender together; what they share is counted in each.
 - A star marks those who make pictures smaller without antialiasing, which is less work. This package filters unless
   it is told not to.
-- jax-dataloader and datarax are not in the cases with image files, which they do not decode; where a position is
-  restored, tf.data, jax-dataloader, datarax and SPDL are left out. There are no cases for text and audio, since this
-  package does not load them yet.
+- Texts: peers encode with `tokenizers`, and one of them with tiktoken, as the loop by hand and this package do. Where
+  documents are tokenized beforehand, that is no part of the time of anyone. This package packs tokens that it has
+  stored, so it has no part in the case that packs texts as they come. Its batches hold the texts as well, and packed
+  rows the segments and positions of documents, where the settings do not say otherwise.
+- Sounds: `whole files` are decoded, mixed by a mean and resampled before a second is cut out, as one writes it first;
+  `part first` is the fast function of the loop by hand, which all that take a function can be given. The decoders
+  of SPDL and HF datasets are left out, for they need FFmpeg on the machine, and so is torchaudio, whose package
+  loads with a torch for CUDA alone.
+- jax-dataloader and datarax are not in the cases with files, which they do not decode, nor SPDL in those with texts;
+  where a position is restored, tf.data, jax-dataloader, datarax and SPDL are left out.
 """
 
 _AGAIN = """\

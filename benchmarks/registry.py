@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 Kind = Literal["hand", "artifex", "peer"]
 
 
@@ -52,7 +54,10 @@ class Case:
         items_per_batch: how many items a batch is.
         make: from the folder for data to what contenders take. It reads files, and runs before any clock.
         contenders: in the order of the table.
-        shape: of the first array of a batch, which must be float32 in [0, 1]; None leaves it unchecked.
+        field: the name of the array that counts, where a batch is a dict; of a tuple it is the first.
+        check: raises a TypeError or ValueError where that array of a contender's first batch is not what it must be.
+            It is called in the contender's process, so it imports nothing but JAX and NumPy.
+        compare: the same for what needs more: it is called by the bench itself, with what `make` gave and the array.
         warm_batches: are taken before each measurement, so that what was made ahead is used up.
         least_batches: are measured, however long they take.
         has_first_batch: whether the time to the first batch says anything.
@@ -66,7 +71,9 @@ class Case:
     items_per_batch: int
     make: Callable[[Path], Any]
     contenders: tuple[Contender, ...]
-    shape: tuple[int, ...] | None = None
+    field: str = "images"
+    check: Callable[[Any], None] | None = None
+    compare: Callable[[Any, np.ndarray], None] | None = None
     warm_batches: int = 8
     least_batches: int = 4
     has_first_batch: bool = True

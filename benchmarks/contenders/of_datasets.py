@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import Arrays, Photographs, Place
+from benchmarks import sounds, texts
+from benchmarks.data import FIRST, Arrays, Documents, Photographs, Place, Recordings, Tokens
 from benchmarks.pictures import decode_with_opencv
 
 
@@ -51,6 +52,67 @@ def photographs(work: Photographs) -> Iterator[Any]:
     dataset = _quiet().Dataset.from_dict({"path": list(work.paths)})
     for batch in _epochs(dataset, work.batch_size, decode):
         yield images_to_unit(batch["images"][0])
+
+
+def documents(work: Documents, packed: bool = False) -> Iterator[Any]:
+    """Texts are encoded as they come, packed by hand."""
+    import jax
+    import pyarrow.parquet as parquet
+
+    encode = texts.Encode(work.tokenizer)
+    dataset = _quiet().Dataset(parquet.read_table(work.path))
+    batches = _epochs(dataset, (8 if packed else 1) * work.batch_size)
+    ids = (encode(batch["text"]) for batch in batches)
+    if packed:
+        stream = (one for some in ids for one in some)
+        yield from map(jax.device_put, texts.packed(stream, work.batch_size, work.length))
+    for some in ids:
+        yield jax.device_put(texts.padded(some, work.length))
+
+
+def tokenize(work: Tokens) -> Iterator[Any]:
+    """`map` into a file."""
+    import pyarrow.parquet as parquet
+
+    encode = texts.Encode(work.documents.tokenizer)
+
+    def encoded(batch: dict[str, Any]) -> dict[str, Any]:
+        ids = [texts.sequence(one).astype(np.uint16) for one in encode(batch["text"])]
+        return {"ids": ids, "length": [len(one) for one in ids]}
+
+    dataset = _quiet().Dataset(parquet.read_table(work.documents.path)[:FIRST])
+    path = str(work.documents.spare / "datasets-tokens.arrow")
+    while True:
+        mapped = dataset.map(encoded, batched=True, remove_columns=["text"], cache_file_name=path)
+        yield np.int64(sum(mapped["length"]))
+
+
+def mapped_tokens(work: Tokens, packed: bool) -> Iterator[Any]:
+    """What `map` would have left: rows of one length."""
+    import jax
+    import pyarrow as pa
+
+    rows = (
+        texts.table(work).astype(np.int32) if packed else texts.sliced(work, np.arange(len(work.offsets) - 1))
+    )
+    ids = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), work.length)
+    dataset = _quiet().Dataset(pa.table({"ids": ids})).with_format("numpy")
+    for batch in _epochs(dataset, work.batch_size):
+        yield jax.device_put(np.asarray(batch["ids"]))
+
+
+def recordings(work: Recordings, whole: bool) -> Iterator[Any]:
+    """Files are decoded as they come: the `Audio` feature needs torchcodec, and decodes whole files."""
+    from benchmarks.finish import log_mel
+
+    decode = sounds.part_of_whole if whole else sounds.part_alone
+
+    def decoded(batch: dict[str, Any]) -> dict[str, Any]:
+        return {"samples": [np.stack([decode(path) for path in batch["path"]])]}
+
+    dataset = _quiet().Dataset.from_dict({"path": list(work.paths)})
+    for batch in _epochs(dataset, work.batch_size, decoded):
+        yield log_mel(batch["samples"][0])
 
 
 def resume(work: Place) -> Iterator[Any]:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import Arrays, Photographs, batches_of_rows
+from benchmarks import sounds
+from benchmarks.data import Arrays, Photographs, Recordings, batches_of_rows
 from benchmarks.pictures import decode_with_opencv
 
 
@@ -58,3 +59,19 @@ def photographs_by_batch(work: Photographs, threads: int) -> Iterator[Any]:
     builder = PipelineBuilder().add_source(rows).pipe(decode, concurrency=threads)
     for batch in _run(builder, threads):
         yield images_to_unit(batch)
+
+
+def recordings(work: Recordings, whole: bool) -> Iterator[Any]:
+    """Each thread decodes a whole batch."""
+    from spdl.pipeline import PipelineBuilder
+
+    from benchmarks.finish import log_mel
+
+    one = sounds.part_of_whole if whole else sounds.part_alone
+
+    def decoded(rows: np.ndarray) -> np.ndarray:
+        return np.stack([one(work.paths[row]) for row in rows])
+
+    rows = batches_of_rows(len(work.paths), work.batch_size)
+    for batch in _run(PipelineBuilder().add_source(rows).pipe(decoded, concurrency=2), 2):
+        yield log_mel(batch)

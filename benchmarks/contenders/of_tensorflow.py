@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.data import Arrays, Photographs
+import numpy as np
+
+from benchmarks import sounds, texts
+from benchmarks.data import Arrays, Documents, Photographs, Recordings
 
 
 def arrays(work: Arrays, gather: bool) -> Iterator[Any]:
@@ -64,3 +67,63 @@ def _small(path: Any) -> Any:
 
     image = tf.io.decode_jpeg(tf.io.read_file(path), 3, ratio=4)
     return tf.cast(tf.image.resize(image, (64, 64), antialias=True), tf.uint8)
+
+
+def _batches_of_rows(count: int, batch_size: int) -> Any:
+    import tensorflow as tf
+
+    return tf.data.Dataset.range(count).shuffle(count).repeat().batch(batch_size, drop_remainder=True)
+
+
+def documents(work: Documents, packed: bool = False) -> Iterator[Any]:
+    """`numpy_function` encodes a batch; rows are cut from the stream by `rebatch`."""
+    import jax
+    import tensorflow as tf
+
+    auto = tf.data.AUTOTUNE
+    source, encode = texts.Texts(work.path), texts.Encode(work.tokenizer)
+
+    def encoded(rows: np.ndarray) -> np.ndarray:
+        ids = encode(source.many(rows))
+        if packed:
+            return np.concatenate([texts.sequence(one) for one in ids])
+        return texts.padded(ids, work.length)
+
+    def batch(rows: Any) -> Any:
+        shape = [None] if packed else [work.batch_size, work.length]
+        return tf.ensure_shape(tf.numpy_function(encoded, [rows], tf.int32), shape)
+
+    stream = _batches_of_rows(len(source), work.batch_size).map(batch, num_parallel_calls=auto)
+    if packed:
+        stream = stream.rebatch(work.batch_size * work.length, drop_remainder=True)
+        stream = stream.map(lambda ids: tf.reshape(ids, [work.batch_size, work.length]))
+    for ids in stream.prefetch(auto).as_numpy_iterator():
+        yield jax.device_put(ids)
+
+
+def recordings(work: Recordings, whole: bool) -> Iterator[Any]:
+    """`numpy_function` decodes; the spectrogram is that of `tf.signal`, for a batch."""
+    import jax
+    import tensorflow as tf
+
+    auto, bands = tf.data.AUTOTUNE, tf.constant(sounds.bands())
+    decode = sounds.part_of_whole if whole else sounds.part_alone
+
+    def decoded(row: np.ndarray) -> np.ndarray:
+        return decode(work.paths[int(row)])
+
+    def one(row: Any) -> Any:
+        return tf.ensure_shape(tf.numpy_function(decoded, [row], tf.float32), [sounds.SAMPLES])
+
+    def log_mel(samples: Any) -> Any:
+        half = sounds.WINDOW // 2
+        around = tf.pad(samples, [[0, 0], [half, half]], "REFLECT")
+        spectrum = tf.signal.stft(around, sounds.WINDOW, sounds.HOP, sounds.WINDOW)
+        power = tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2
+        return tf.math.log(tf.maximum(power @ bands, sounds.FLOOR))
+
+    count = len(work.paths)
+    samples = tf.data.Dataset.range(count).shuffle(count).repeat().map(one, num_parallel_calls=auto)
+    stream = samples.batch(work.batch_size, drop_remainder=True).map(log_mel, num_parallel_calls=auto)
+    for batch in stream.prefetch(auto).as_numpy_iterator():
+        yield jax.device_put(batch)

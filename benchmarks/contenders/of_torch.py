@@ -1,9 +1,14 @@
 """torch.utils.data."""
 
+import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from benchmarks.data import Arrays, Photographs, Place
+import numpy as np
+
+from benchmarks import sounds, texts
+from benchmarks.data import Arrays, Documents, Photographs, Place, Recordings, Tokens, batches_of_rows
 from benchmarks.pictures import decode_with_opencv
 
 
@@ -72,6 +77,102 @@ def photographs(work: Photographs, workers: int) -> Iterator[Any]:
 
     for images in _epochs(_Pictures(work), work.batch_size, workers, None):
         yield images_to_unit(images.numpy())
+
+
+class _Documents:
+    """Encodes a whole batch at once, by `__getitems__`."""
+
+    def __init__(self, work: Documents, by_tiktoken: bool) -> None:
+        self.source, self.length = texts.Texts(work.path), work.length
+        self.encode = (texts.EncodeByTiktoken if by_tiktoken else texts.Encode)(work.tokenizer)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitems__(self, rows: list[int]) -> Any:
+        import torch
+
+        return torch.from_numpy(texts.padded(self.encode(self.source.many(rows)), self.length))
+
+
+def documents(work: Documents, workers: int, by_tiktoken: bool = False) -> Iterator[Any]:
+    import jax
+
+    if workers:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    for batch in _epochs(_Documents(work, by_tiktoken), work.batch_size, workers, _as_it_is):
+        yield jax.device_put(batch.numpy())
+
+
+def packed_documents(work: Documents, workers: int) -> Iterator[Any]:
+    """An `IterableDataset` that packs; each worker has an order of its own."""
+    import jax
+    import torch
+    from torch.utils.data import DataLoader, IterableDataset
+
+    class Rows(IterableDataset):  # type: ignore[type-arg]
+        def __iter__(self) -> Iterator[Any]:
+            source, encode = texts.Texts(work.path), texts.Encode(work.tokenizer)
+            order = batches_of_rows(len(source), work.batch_size)
+            stream = (ids for rows in order for ids in encode(source.many(rows)))
+            return map(torch.from_numpy, texts.packed(stream, work.batch_size, work.length))
+
+    if workers:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    torch.set_num_threads(1)
+    for batch in DataLoader(Rows(), batch_size=None, num_workers=workers):
+        yield jax.device_put(batch.numpy())
+
+
+class _Gathered:
+    """Rows of ids, by `__getitems__`."""
+
+    def __init__(self, count: int, gather: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.count, self.gather = count, gather
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitems__(self, rows: list[int]) -> np.ndarray:
+        return self.gather(np.array(rows))
+
+
+def padded_tokens(work: Tokens) -> Iterator[Any]:
+    """Sliced by hand."""
+    return _of_rows(_Gathered(len(work.offsets) - 1, partial(texts.sliced, work)), work.batch_size)
+
+
+def packed_tokens(work: Tokens) -> Iterator[Any]:
+    """Gathered by hand."""
+    table = texts.table(work)
+    return _of_rows(_Gathered(len(table), lambda rows: table[rows].astype(np.int32)), work.batch_size)
+
+
+def _of_rows(dataset: _Gathered, batch_size: int) -> Iterator[Any]:
+    import jax
+
+    for batch in _epochs(dataset, batch_size, 0, _as_it_is):
+        yield jax.device_put(batch)
+
+
+class _Sounds:
+    def __init__(self, work: Recordings, whole: bool) -> None:
+        self.paths, self.decode = work.paths, sounds.part_of_whole if whole else sounds.part_alone
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> Any:
+        import torch
+
+        return torch.from_numpy(self.decode(self.paths[row]))
+
+
+def recordings(work: Recordings, whole: bool, workers: int) -> Iterator[Any]:
+    from benchmarks.finish import log_mel
+
+    for samples in _epochs(_Sounds(work, whole), work.batch_size, workers, None):
+        yield log_mel(samples.numpy())
 
 
 def resume(work: Place) -> Iterator[Any]:

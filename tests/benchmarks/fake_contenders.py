@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 from benchmarks.registry import Case, Contender
 
 
@@ -44,6 +45,19 @@ def hangs(work):
     yield
 
 
+def counts(work):
+    yield from good({"images": work})
+
+
+def miscounts(work):
+    yield from good({"images": work + 1})
+
+
+def compare(work, first):
+    if not np.array_equal(first, work):
+        raise ValueError(f"{first.tolist()} is not {work.tolist()}")
+
+
 def cases():
     names = ("good", "with_a_worker", "dies_at_first", "dies_later", "raises", "hangs")
     contenders = tuple(Contender(n, "peer", f"fake_contenders:{n}", setting=n) for n in names)
@@ -58,5 +72,17 @@ def cases():
             contenders=contenders,
             warm_batches=2,
             least_batches=2,
-        )
+        ),
+        Case(
+            name="compared",
+            group="fakes",
+            title="A fake whose batches are looked at",
+            item="thing",
+            items_per_batch=3,
+            make=lambda home: np.arange(3),
+            contenders=tuple(Contender(n, "peer", f"fake_contenders:{n}") for n in ("counts", "miscounts")),
+            compare=compare,
+            warm_batches=2,
+            least_batches=2,
+        ),
     ]

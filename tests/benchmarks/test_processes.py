@@ -78,7 +78,7 @@ def test_one_that_is_late_has_failed_and_leaves_no_worker(tmp_path: Path):
 
 
 def test_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    (case,) = cases()
+    case, _ = cases()
     wanted = ("good", "raises", "dies_later")
     case = replace(case, contenders=tuple(c for c in case.contenders if c.name in wanted))
     settings = Settings(tmp_path, rounds=2, seconds=0.05, limit=20, registry=REGISTRY, variables=VARIABLES)
@@ -92,6 +92,16 @@ def test_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert results["raises"].error == "ValueError: no such data"
     assert "raises: FAILED: ValueError" in capsys.readouterr().out
     assert not [p for p in psutil.Process(os.getpid()).children() if "benchmarks.child" in p.cmdline()]
+
+
+def test_one_whose_first_batch_is_another_has_failed(tmp_path: Path):
+    _, case = cases()
+    settings = Settings(tmp_path, rounds=1, seconds=0.05, limit=20, registry=REGISTRY, variables=VARIABLES)
+    results = {r.name: r for r in measure(case, settings).results}
+    assert results["counts"].is_measured
+    assert results["miscounts"].error == "[1, 2, 3] is not [0, 1, 2]"
+    # What was written to be looked at is gone.
+    assert {path.suffix for path in (tmp_path / "logs" / "compared").iterdir()} == {".txt"}
 
 
 def is_alive(pid: int) -> bool:
