@@ -369,6 +369,7 @@ DEVICE_FUNCTIONS = [
     in {"adjust", "augment", "draws", "losses", "metrics", "mix", "transforms", "warp"}
     | {"cepstrum", "features", "framing", "levels", "loudness", "mel", "resample", "stft", "waveform"}
     | {"filters", "mixing", "noise", "reverb", "spec_augment", "stretch", "synthesis", "varispeed"}
+    and not name.startswith("artifex.data.")
     for node in defined_in(name)
     if isinstance(node, ast.FunctionDef) and public(node.name)
 ]
