@@ -377,11 +377,10 @@ class DataLoader:
                         yield self._handed_out(self._stop.next(batches), position, meter, tally)
                     except StopIteration:
                         break
-            else:
-                next(
-                    batches, None
-                )  # it ends by itself: an interrupt then is not told as one of its being closed
             meter.report()
+            meter.finish()
+            if self._stop is None or not self._stop.ends_now:
+                next(batches, None)  # it ends by itself: no interrupt is told as one of its being closed
         finally:
             meter.finish()
             batches.close()
