@@ -221,7 +221,8 @@ class _Probe:
         ready = perf_counter_ns()
         # What a call takes longer than a call does, the device has done in the meantime.
         call = min(called - there, _LONGEST_CALL)
-        self._meter.probed(there - free + call, ready - there - call, free - began + ready - called)
+        waited = free - began + ready - called
+        self._meter.probed(there - free + call, ready - there - call, waited, ready - began)
         return made
 
 

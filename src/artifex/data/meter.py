@@ -116,19 +116,20 @@ class Meter:
         """Whether the batch that crosses next is to be waited for."""
         return self._first is not None and self.is_on and self._probes.is_due(perf_counter_ns())
 
-    def probed(self, transfer: int, device: int, waited: int) -> None:
+    def probed(self, transfer: int, device: int, waited: int, cost: int) -> None:
         """The batch that crosses was waited for. To be called before `crossed`.
 
         Args:
             transfer: nanoseconds until its arrays were on the device, and for the call.
             device: nanoseconds from then on until its results were there.
             waited: nanoseconds of waiting, which there would not have been without.
+            cost: those, and all else that it took.
         """
         self.is_probing, self._probed = True, (transfer, device)
         self._waited += waited
         self._asked += waited  # which makes it no part of the time inside
         self._crossed -= waited
-        self._probes.spent(waited, perf_counter_ns())
+        self._probes.spent(cost, perf_counter_ns())
 
     def handed_out(self) -> None:
         """The consumer has its batch."""

@@ -5,17 +5,17 @@ device from working side by side. So a few are waited for: what the device had t
 steps, one after the other. Then the consumer gets a batch that is ready, with nothing else under way, and the time
 that it takes with that one is its own. What it takes longer with the others it has waited for the device.
 
-All that is waited is a hundredth of the time: who has waited for t does so again 100 t later, at the earliest.
+All that this takes is half a percent of the time: after a probe of t the next one is 200 t later, at the earliest.
 """
 
 from collections import deque
 from statistics import median
 from typing import NamedTuple
 
-# Of the time, one part in so many may be spent on waiting.
-_SPARING = 100
+# Of the time, one part in so many may be spent on probes.
+_SPARING = 200
 
-# What waiting for a batch is taken to cost before it has been tried, in nanoseconds.
+# What a probe is taken to cost before one has been tried, in nanoseconds.
 _FIRST_COST = 200_000
 
 # So many of the last ones count.
@@ -55,7 +55,7 @@ class Probes:
         return now >= self._due
 
     def spent(self, cost: int, now: int) -> None:
-        """So many nanoseconds were waited, until now."""
+        """A probe took so many nanoseconds, until now."""
         self._due = now + self._sparing * cost
 
     def add(self, probe: Probe) -> None:

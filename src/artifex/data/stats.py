@@ -32,7 +32,7 @@ class LoaderStats:
         transfer_seconds: calls that take a batch to the device, until they return.
         device_seconds: what the device did with the batches after that: the dataset's own steps and `transform=`.
             Not of the consumer's time alone, for host and device work side by side. It is reckoned from a few batches
-            of the loader that were waited for, for a hundredth of the time; 0 before there was one.
+            of the loader that were waited for, for half a percent of the time; 0 before there was one.
         device_wait_seconds: the part of `consumer_seconds` that went into waiting for that, e.g. for a loss that
             is computed from the batch: what the consumer took longer than with batches that were waited for.
         probe_seconds: the part of `overhead_seconds` that went into waiting for those.
