@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import warnings
+from multiprocessing import active_children
 
 import jax
 import numpy as np
@@ -24,10 +25,16 @@ from artifex.data.errors import (
     TooManyBadRecordsError,
     TransformError,
 )
-from artifex.data.faults import BadRecord, QuarantineFile, QuarantineWarning, source_digest
+from artifex.data.faults import (
+    BadRecord,
+    QuarantineFile,
+    QuarantineWarning,
+    is_same_source,
+    source_digest,
+)
 from artifex.data.samples import reader_of
 from artifex.generative_models.modalities.image.datasets import ImageFolderDataset
-from process_items import Items
+from process_items import Crashing, Exiting, Items
 
 BAD = {3, 17, 18, 40, 59}
 
@@ -135,6 +142,77 @@ def test_a_share_is_reckoned_over_an_epoch_of_a_small_set():
         stream(loader_of(early, shuffle=False, max_errors=4 / 60))
 
 
+@pytest.mark.parametrize("most", [5, np.int64(5), np.float64(5 / 60), 5 / 60])
+def test_each_epoch_may_have_as_many(most):
+    loader = loader_of(max_errors=most)
+    for _ in range(4):
+        assert len(stream(loader)) == 8
+    assert len(loader.bad_records) == 5
+
+
+@pytest.mark.parametrize(
+    ("most", "batches", "errors"), [(np.int64(4), 8, 5), (3, 6, 4), (1, 3, 3), (0, 1, 1)]
+)
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_the_run_ends_at_the_batch_that_is_too_much(most, batches, errors, num_workers):
+    """Of sixty records in order, eight a batch: 3 is in the first, 17 and 18 in the third, then 40 and 59."""
+    found: list[object] = []
+    with pytest.raises(
+        TooManyBadRecordsError, match=f"^{errors} of {min(8 * batches, 60)} samples of this epoch"
+    ):
+        found.extend(loader_of(max_errors=most, shuffle=False, num_workers=num_workers))
+    assert len(found) == batches - 1
+
+
+@pytest.mark.parametrize("stop", range(8))
+@pytest.mark.parametrize("most", [3, 3.5 / 60])
+def test_a_run_that_is_resumed_ends_where_it_would_have_ended(most, stop):
+    def until_the_end(loader, batches=()):
+        found = list(batches)
+        with pytest.raises(TooManyBadRecordsError) as caught:
+            found.extend(np.asarray(batch["index"]).tolist() for batch in loader)
+        return found, str(caught.value).split(" (")[0]
+
+    whole, message = until_the_end(loader_of(max_errors=most, shuffle=False, num_workers=0))
+    assert len(whole) == 5 and message.startswith("4 of 48 samples of this epoch are bad")
+    first, rest = (loader_of(max_errors=most, shuffle=False, num_workers=2) for _ in range(2))
+    batches = iter(first)
+    begun = [np.asarray(next(batches)["index"]).tolist() for _ in range(min(stop, 5))]
+    state = json.loads(json.dumps(first.state()))
+    batches.close()
+    assert len(json.dumps(state)) < 4096
+    rest.restore(state)
+    assert until_the_end(rest, begun) == (whole, message)
+
+
+def test_counts_begin_anew_with_an_epoch_and_stay_out_of_single_batches():
+    loader = loader_of(max_errors=5)
+    list(loader)
+    assert "bad" not in loader.state() and loader.state()["epoch"] == 1
+    batches = iter(loader)
+    next(batches)
+    state = loader.state()
+    assert state["bad"][1] == 8
+    for _ in range(9):
+        loader.batch(0)
+    assert loader.state() == state
+
+
+@pytest.mark.parametrize("bad", [[9, 8], [-1, 8], [1], None, "ab"])
+def test_counts_that_are_none_are_damage(bad):
+    loader = loader_of()
+    with pytest.raises(StateError, match="the state is damaged"):
+        loader.restore({**loader.state(), "bad": bad})
+
+
+@pytest.mark.parametrize(("worker", "num_workers"), [("thread", 0), ("thread", 2), ("process", 2)])
+def test_a_record_that_calls_exit_is_a_bad_one(worker, num_workers):
+    loader = loader_of(Exiting(60, bad=BAD), worker=worker, num_workers=num_workers)
+    assert sum(sum(batch["valid"]) for batch in stream(loader)) == 60 - len(BAD)
+    assert all("SystemExit" in bad.reason for bad in loader.bad_records)
+    loader.close()
+
+
 def test_the_first_one_is_told():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -215,6 +293,49 @@ def test_known_bad_records_are_left_out_of_the_plan(pictures, tmp_path):
         clean.restore(loader.state())
 
 
+def test_a_record_that_crashes_its_process_is_tried_again_in_another(tmp_path):
+    crashes, file = tmp_path / "crashes", tmp_path / "bad.jsonl"
+    crashes.touch()
+    dataset = Crashing(20, crashes)
+    loader = quarantined(dataset, file, worker="process", num_workers=1)
+    list(loader)
+    loader.close()
+    assert [(bad.record, bad.error) for bad in read_quarantine(file)] == [(5, "WorkerDiedError")]
+    good, bad = retry_quarantine(file, dataset)
+    assert good == [] and [one.record for one in bad] == [5]
+    crashes.unlink()
+    good, bad = retry_quarantine(file, dataset)
+    assert [one.record for one in good] == [5] and bad == read_quarantine(file) == []
+    assert not [child for child in active_children() if child.name == "artifex-reader"]
+
+
+def test_lists_of_one_length_have_a_quarantine_each(tmp_path):
+    file = tmp_path / "bad.jsonl"
+    train, val = ([{"x": np.full(3, i + first, np.float32)} for i in range(40)] for first in (0, 1000))
+    train[5] = train[7] = {"x": np.zeros(2, np.float32)}
+    list(quarantined(train, file))
+    assert len(read_quarantine(file)) == 2
+    with pytest.warns(QuarantineWarning, match="none of the 2 records"):
+        assert known_good(file, val).all()
+    assert retry_quarantine(file, val) == ([], []) and len(read_quarantine(file)) == 2
+    val[7] = {"x": np.zeros(2, np.float32)}
+    list(quarantined(val, file))  # of one number, and another list
+    assert [bad.record for bad in read_quarantine(file)].count(7) == 2
+    # Where a few are mended it is still the same list.
+    train[5] = {"x": np.ones(3, np.float32)}
+    good, bad = retry_quarantine(file, train)
+    assert [one.record for one in good] == [5] and [one.record for one in bad] == [7]
+    assert np.flatnonzero(~known_good(file, train)).tolist() == [7]
+    list(quarantined(train, file))
+    assert [bad.record for bad in read_quarantine(file)].count(7) == 2
+
+
+def test_half_of_the_sampled_records_may_have_been_mended():
+    assert is_same_source("a", "a") and not is_same_source("a", "b")
+    assert is_same_source("a.1.2.3.4", "a.1.2.x.y") and not is_same_source("a.1.2.3.4", "a.1.x.y.z")
+    assert not is_same_source("b.1.2", "a.1.2") and not is_same_source("a", "a.1")
+
+
 def test_files_that_are_none_are_told(tmp_path):
     with pytest.raises(ConfigError, match="is no quarantine"):
         read_quarantine(tmp_path / "none")
@@ -233,7 +354,17 @@ def test_files_that_are_none_are_told(tmp_path):
         ({"max_errors": -1}, ConfigError, "`max_errors` must be a count"),
         ({"max_errors": 1.5}, ConfigError, "`max_errors` must be a count"),
         ({"max_errors": "3"}, ConfigTypeError, "`max_errors` must be a count"),
+        ({"max_errors": np.float32(1.5)}, ConfigError, "`max_errors` must be a count"),
+        ({"max_errors": float("nan")}, ConfigError, "`max_errors` must be a count"),
+        ({"max_errors": True}, ConfigTypeError, "`max_errors` must be a count"),
         ({"bad_rows": "drop"}, ConfigError.__mro__[1], "bad_rows"),
+        (
+            {"on_error": "quarantine", "quarantine": None},
+            ConfigTypeError,
+            "`quarantine` must be the path .* None",
+        ),
+        ({"on_error": "quarantine", "quarantine": ""}, ConfigTypeError, '`quarantine` .*on_error="skip"'),
+        ({"on_error": "quarantine", "quarantine": 3}, ConfigTypeError, "`quarantine` must be the path .* 3"),
     ],
 )
 def test_what_the_settings_must_be(settings, error, message):
@@ -271,7 +402,7 @@ def test_blank_lines_and_what_later_releases_say_are_passed_over(tmp_path):
 def test_a_last_line_without_an_end_gets_one(tmp_path):
     path = tmp_path / "q.jsonl"
     path.write_text(json.dumps(LINE))
-    QuarantineFile(path).add(BadRecord(**LINE | {"record": 4}))
+    QuarantineFile(path, "s").add(BadRecord(**LINE | {"record": 4}))
     assert [bad.record for bad in read_quarantine(path)] == [3, 4]
 
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from artifex.data.errors import DecodeError
+from artifex.data.errors import DecodeError, TransformError
 from artifex.data.loader import HostBatches
 from artifex.data.plan import Rows
 from artifex.data.types import TEXT, ArraySpec
@@ -104,11 +104,23 @@ def test_the_earliest_bad_row_is_told_and_the_good_batches_come_first(num_worker
     assert threads() == [] and list(batches) == []
 
 
-@pytest.mark.parametrize("fails", [KeyboardInterrupt, SystemExit, MemoryError])
+@pytest.mark.parametrize("fails", [KeyboardInterrupt, MemoryError])
 def test_whatever_is_raised_in_a_thread_comes_through(fails):
     with pytest.raises(fails):
         list(HostBatches(Slow(bad=[8], fails=fails), rows(*BATCHES), 4, num_workers=2, prefetch=2))
     assert threads() == []
+
+
+@pytest.mark.parametrize("fails", [SystemExit, StopIteration])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_what_would_end_the_program_or_the_epoch_is_an_error_of_its_record(num_workers, fails):
+    reader = Slow(bad=[8], fails=fails)
+    with pytest.raises(
+        TransformError, match=rf"^record 8: what reads it has raised {fails.__name__}\('bad 8'\)"
+    ):
+        list(HostBatches(reader, rows([8]), 4, num_workers=num_workers, prefetch=2))
+    with pytest.raises(TransformError, match=r"what reads it has raised"):
+        list(HostBatches(reader, rows(*BATCHES), 4, num_workers=num_workers, prefetch=2))
 
 
 def test_threads_end_when_it_is_closed_or_dropped():

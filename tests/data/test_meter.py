@@ -6,12 +6,15 @@ Sleeping takes at least as long as it is told to, on a busy machine too; so its 
 import threading
 import time
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from artifex.data import LoaderStats, create_data_loader
+from artifex.data import LoaderStats, batch_level, create_data_loader, probes
 from artifex.data.device import Crossing
 from artifex.data.errors import ConfigError, ConfigTypeError
+from artifex.data.probes import Probes
 from artifex.data.reader import RecordReader
 from artifex.data.samples import MappedReader
 from artifex.data.types import ArraySpec
@@ -21,15 +24,15 @@ SIZE, BATCH = 64, 16
 
 
 class Source:
-    def __init__(self, pause):
-        self.pause = pause
+    def __init__(self, pause, size=SIZE):
+        self.pause, self.size = pause, size
 
     def __len__(self):
-        return SIZE
+        return self.size
 
     def __getitem__(self, index):
         time.sleep(self.pause)
-        return {"bytes": bytes([index, 0, 1])}
+        return {"bytes": bytes([index % 256, 0, 1])}
 
 
 class Bytes:
@@ -52,14 +55,17 @@ def mapped(sample):
 class Data:
     """A dataset that is slow in one place."""
 
-    def __init__(self, place):
-        self.place = place
+    def __init__(self, place, batches=SIZE // BATCH):
+        self.place, self.size = place, batches * BATCH
 
     def __len__(self):
-        return SIZE
+        return self.size
 
     def reader(self):
-        source, codec = Source(SLOW * (self.place == "read")), Bytes(SLOW * (self.place == "decode"))
+        source, codec = (
+            Source(SLOW * (self.place == "read"), self.size),
+            Bytes(SLOW * (self.place == "decode")),
+        )
         reader = RecordReader(source, {"x": ("bytes", codec)}, {}, {}, {})
         return MappedReader(reader, mapped, random=False, version=None) if self.place == "map" else reader
 
@@ -115,17 +121,119 @@ def test_a_dataset_of_ones_own_is_read(num_workers):
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_it_names_a_slow_way_to_the_device(num_workers, monkeypatch):
-    cross = Crossing.__call__
+    cross, place = Crossing.__call__, Crossing.place
 
-    def slowly(*arguments):
+    def cross_slowly(self, turns, index, arrays, *rest):
+        time.sleep(0.03 * isinstance(arrays["x"], np.ndarray))
+        return cross(self, turns, index, arrays, *rest)
+
+    def place_slowly(*arguments):
         time.sleep(0.03)
-        return cross(*arguments)
+        return place(*arguments)
 
-    monkeypatch.setattr(Crossing, "__call__", slowly)
-    stats = run(Data("nowhere"), num_workers=num_workers).stats()
+    monkeypatch.setattr(Crossing, "__call__", cross_slowly)
+    monkeypatch.setattr(Crossing, "place", place_slowly)
+    stats = run(Data("nowhere", 10), num_workers=num_workers).stats()
     assert stats.bottleneck().startswith("the way to the device takes"), stats
     # With workers the second batch may have crossed along with the first.
-    assert stats.transfer_seconds >= 0.03 * (SIZE / BATCH - 2)
+    assert stats.transfer_seconds >= 0.03 * (10 - 2)
+
+
+@batch_level
+def sleeps(keys, batch):
+    """A step that the CPU back end does before the call returns."""
+
+    def sleep(x):
+        time.sleep(0.03)
+        return x
+
+    kind = jax.ShapeDtypeStruct(batch["x"].shape, batch["x"].dtype)
+    return {"x": jax.pure_callback(sleep, kind, batch["x"])}
+
+
+def computes(key, sample):
+    """A step that it does after the call has returned."""
+    x = jnp.zeros(10_000) + sample["x"].sum().astype(jnp.float32)
+    y = jax.lax.fori_loop(0, 50, lambda i, y: jnp.sin(y) + x, x)
+    return {"x": sample["x"], "y": y.sum()}
+
+
+SLOW_STEP = "what the device does with a batch (`transform=`"
+
+
+def run_with(step, settings, monkeypatch):
+    monkeypatch.setattr(probes, "_SPARING", 3)  # several in a short time
+    data = {"x": np.zeros((16 * BATCH, 3), np.float32)} if "placement" in settings else Data("nowhere", 16)
+    loader = create_data_loader(data, BATCH, transform=step, **settings)
+    for batch in loader:
+        jax.block_until_ready(batch)  # as a training step that is looked at
+    return loader.stats()
+
+
+STEP_SETTINGS = [{"num_workers": 0}, {"num_workers": 2}, {"placement": "device"}]
+
+
+@pytest.mark.parametrize("settings", STEP_SETTINGS, ids=str)
+def test_it_names_a_slow_transform_of_the_device(settings, monkeypatch):
+    stats = run_with(sleeps, settings, monkeypatch)
+    assert stats.bottleneck().startswith(SLOW_STEP), stats
+    assert stats.device_seconds >= 15 * 0.029
+    assert 0 < stats.probe_seconds <= stats.overhead_seconds
+
+
+@pytest.mark.parametrize("settings", STEP_SETTINGS, ids=str)
+def test_it_names_a_transform_that_is_still_under_way_when_its_batch_is_handed_out(settings, monkeypatch):
+    for _ in range(3):  # a batch takes what it takes, unless the machine has other things to do
+        stats = run_with(computes, settings, monkeypatch)
+        if stats.bottleneck().startswith(SLOW_STEP):
+            break
+    assert stats.bottleneck().startswith(SLOW_STEP), stats
+    assert 0 < stats.device_wait_seconds <= stats.consumer_seconds
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_slow_consumer_beside_a_device_that_is_busy_but_in_time(num_workers):
+    loader = create_data_loader(Data("nowhere", 10), BATCH, transform=computes, num_workers=num_workers)
+    jax.block_until_ready(loader.batch(1))
+    begun = time.perf_counter()
+    jax.block_until_ready([loader.batch(2), loader.batch(3)])
+    pause = 2 * (time.perf_counter() - begun)
+    for batch in loader:
+        time.sleep(pause)
+        jax.block_until_ready(batch)
+    stats = loader.stats()
+    assert stats.bottleneck().startswith("the consumer is the bottleneck"), stats
+    assert stats.device_seconds > 0
+
+
+def test_a_batch_that_is_waited_for_is_the_one_that_it_would_be(monkeypatch):
+    data = {"x": np.arange(3 * 32 * BATCH, dtype=np.float32).reshape(-1, 3)}
+    traces = []
+
+    def traced(key, sample):
+        traces.append(1)
+        return {"x": sample["x"] + jax.random.uniform(key, (3,))}
+
+    def stream(is_due):
+        monkeypatch.setattr(Probes, "is_due", is_due)
+        loader = create_data_loader(data, BATCH, transform=traced, seed=3, last="pad")
+        found = [{name: np.asarray(array).tolist() for name, array in batch.items()} for batch in loader]
+        return found, loader.stats().probe_seconds
+
+    (waited, cost), (other, nothing) = stream(lambda *_: True), stream(lambda *_: False)
+    assert waited == other and cost > 0 == nothing
+    assert len(traces) == 2  # once for each loader: a probe compiles nothing
+
+
+def test_a_mesh_is_waited_for_too():
+    sharding = jax.sharding.NamedSharding(
+        jax.sharding.Mesh(np.array(jax.devices()[:2]), ("data",)), jax.sharding.PartitionSpec("data")
+    )
+    loader = create_data_loader(Data("nowhere", 12), BATCH, sharding=sharding, num_workers=0)
+    for batch in loader:
+        time.sleep(0.005)
+        assert batch["x"].sharding == sharding
+    assert loader.stats().probe_seconds > 0
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -279,6 +387,17 @@ def test_an_error_of_the_report_ends_the_iteration():
     with pytest.raises(KeyError, match="no log"):
         next(batches)
     assert list(batches) == []
+
+
+@pytest.mark.parametrize("every", [1e-6, 3600])
+def test_a_report_cannot_end_an_iteration_in_silence(every):
+    def stops(stats):
+        raise StopIteration
+
+    loader = create_data_loader(Data("nowhere"), BATCH, on_stats=stops, stats_every=every)
+    for batches in (iter(loader), loader.as_numpy_iterator()):
+        with pytest.raises(ConfigError, match="`on_stats` must not raise StopIteration"):
+            list(batches)
 
 
 def test_quick_batches_are_timed_now_and_then_and_stand_for_all():

@@ -1,6 +1,12 @@
+import re
+import sys
+import tracemalloc
+from collections import UserList
+
 import numpy as np
 import pytest
 
+from artifex.data import create_data_loader, with_names
 from artifex.data.errors import (
     ConfigError,
     ConfigTypeError,
@@ -76,8 +82,39 @@ def test_what_can_only_be_iterated_is_read_once_and_it_is_said():
 
 
 def test_what_is_too_large_to_be_read_into_memory_is_refused():
-    with pytest.raises(ConfigError, match="first 3 samples are more than 40 bytes; add `__getitem__`"):
-        _read_all(iter([{"x": np.zeros(2)}] * 9), largest=40)
+    with pytest.raises(ConfigError, match="first 3 samples are more than 20000 bytes; add `__getitem__`"):
+        _read_all(iter([{"x": np.zeros(1000)}] * 9), largest=20_000)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [7, "text" * 10, {"x": "text"}, (1, 2.0), np.float32(3), {"x": np.zeros(10**6)[:1]}, b"bytes"],
+    ids=str,
+)
+def test_what_has_no_end_is_refused_whatever_it_gives(sample):
+    class Endless:
+        def __iter__(self):
+            return iter(lambda: sample, None)
+
+    tracemalloc.start()
+    with pytest.raises(
+        ConfigError, match="Endless has no `__getitem__`.* samples are more than 1000000 bytes"
+    ):
+        _read_all(Endless(), largest=10**6)
+    assert tracemalloc.get_traced_memory()[1] < 2 * 10**6
+    tracemalloc.stop()
+
+
+def test_the_bytes_that_are_said_are_those_that_are_taken():
+    tracemalloc.start()
+    with pytest.warns(IteratedDatasetWarning) as caught:
+        samples = _read_all(
+            {"x": i + 1000, "y": "a" * 50 + str(i), "z": np.zeros(i % 50)} for i in range(5000)
+        )
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    said = int(re.search(r"\((\d+) bytes\)", str(caught[0].message))[1])
+    assert len(samples) == 5000 and 0.8 < said / taken < 1.25
 
 
 @pytest.mark.parametrize("dataset", [3, "text", np.zeros((3, 2)), (i for i in ITEMS), None])
@@ -273,7 +310,59 @@ def test_what_has_no_end_is_told():
 
 
 def test_a_stream_of_tuples_is_bounded_too():
-    with pytest.raises(ConfigError, match="first 3 samples are more than 40 bytes"):
-        _read_all(((np.zeros(1), np.zeros(1)) for _ in iter(int, 1)), largest=40)
+    with pytest.raises(ConfigError, match="samples are more than 4000 bytes"):
+        _read_all(((np.zeros(1), np.zeros(1)) for _ in iter(int, 1)), largest=4000)
     with pytest.raises(NoRecordError, match="record 1"):
         _read_all(iter([(1, 2), None]))
+
+
+def test_a_class_is_no_dataset_and_it_is_said_what_is():
+    class Photos:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return {"x": index}
+
+    message = r"`dataset` must be a dataset, got the class .*Photos itself: make one of it, `Photos\(...\)`"
+    for use in (
+        reader_of,
+        lambda photos: create_data_loader(photos, 2),
+        lambda photos: with_names(photos, "x"),
+    ):
+        with pytest.raises(ConfigTypeError, match=message):
+            use(Photos)
+
+
+def test_lists_are_told_apart_by_what_is_in_them():
+    def of(first, count=100):
+        return reader_of(
+            [{"x": np.full(3, i), "name": str(i)} for i in range(first, first + count)]
+        ).fingerprint()
+
+    assert of(0) == of(0)
+    assert of(0)["rows"] != of(1)["rows"]
+    assert len(of(0)["rows"]) == 8 and len(of(0, 3)["rows"]) == 3
+    assert reader_of([(1, "a"), None, (3, "c")]).fingerprint()["rows"]  # bad ones are no obstacle
+    # A sequence of one's own may be slow, or random: nothing of it is read for that.
+    assert "rows" not in reader_of(UserList([1, 2])).fingerprint()
+
+
+@pytest.mark.parametrize("code", [None, 0, "done"])
+def test_a_function_that_calls_exit_has_failed_on_its_record(code):
+    class Exits:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            if index == 2:
+                sys.exit(code)
+            return {"x": index}
+
+    with pytest.raises(TransformError, match=r"record 2: Exits\[2\] failed: SystemExit"):
+        read(reader_of(Exits()), [0, 2])
+    mapped = MappedReader(
+        reader_of([1, 2, 3]), lambda s: sys.exit(code) if s["x"] == 3 else s, random=False, version=None
+    )
+    with pytest.raises(TransformError, match="record 2: .* failed on this sample: SystemExit"):
+        read(mapped, [2])

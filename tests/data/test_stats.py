@@ -18,6 +18,7 @@ SERIAL = LoaderStats(
     wait_share=0.6,
     consumer_seconds=4.0,
     transfer_seconds=0.5,
+    device_seconds=0.2,
     overhead_seconds=0.1,
     read_seconds=4.5,
     decode_seconds=0.5,
@@ -36,8 +37,8 @@ def test_the_figures_are_frozen():
 
 def test_the_summary_is_one_line():
     assert SERIAL.summary() == (
-        "1,001 batches (12,800 samples/s, 39.3 MB/s); waited 60 % of 10.0 s, transfer 5 %; reading: read 83 %, "
-        "decode 9 %, map 6 %, assemble 2 %; 1.8 batches ready; first after 0.50 s"
+        "1,001 batches (12,800 samples/s, 39.3 MB/s); waited 60 % of 10.0 s, transfer 5 %, device 2 %; reading: "
+        "read 83 %, decode 9 %, map 6 %, assemble 2 %; 1.8 batches ready; first after 0.50 s"
     )
     assert LoaderStats().summary() == "no batches yet"
 
@@ -57,6 +58,22 @@ def test_the_summary_is_one_line():
             "the way to the device takes 50 % .* integers instead of floats",
         ),
         (replace(SERIAL, overhead_seconds=5.0), "once for each batch takes 50 % .* larger batches"),
+        # Who waits for the device waits in its own time, in the calls into JAX, or not at all.
+        (
+            replace(SERIAL, device_seconds=8.0, consumer_seconds=9.0, device_wait_seconds=7.5),
+            "^what the device does with a batch .* takes 80 % of the time: make `transform=`",
+        ),
+        (replace(SERIAL, device_seconds=6.0, transfer_seconds=6.0), "^what the device does .* takes 60 %"),
+        (replace(SERIAL, device_seconds=8.0, consumer_seconds=9.0), "^the consumer is the .* 90 % of the"),
+        (
+            replace(SERIAL, device_seconds=3.0, consumer_seconds=9.0, device_wait_seconds=3.0),
+            "^the consumer is the bottleneck: .* waited for it 60 % of the time",
+        ),
+        # A probe is no fault of the loader's.
+        (
+            replace(SERIAL, overhead_seconds=9.0, probe_seconds=8.9),
+            "^reading records .* takes 45 % of the time",
+        ),
         (
             replace(SERIAL, consumer_seconds=9.0),
             "^the consumer is the bottleneck: .* waited for it 90 % of the",
@@ -74,6 +91,13 @@ def test_the_summary_is_one_line():
         # Beside workers that are quick enough, what the workers do does not matter.
         (replace(WORKERS, wait_seconds=0.9), "^the consumer is the bottleneck: .* 40 % of the time"),
         (replace(WORKERS, wait_seconds=0.9, transfer_seconds=5.0), "the way to the device takes 50 %"),
+        (
+            replace(
+                WORKERS, wait_seconds=1.0, device_seconds=8.0, consumer_seconds=9.0, device_wait_seconds=7.5
+            ),
+            "^what the device does with a batch .* takes 80 % of the time",
+        ),
+        (replace(WORKERS, device_seconds=4.0, device_wait_seconds=3.5), "^reading .* waits 54 % of the time"),
         (replace(SERIAL, num_batches=1), "too few batches to tell"),
         (LoaderStats(), "too few batches to tell"),
     ],

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from artifex.data.faults import BadRecordWarning as BadRecordWarning
     from artifex.data.faults import known_good as known_good
     from artifex.data.faults import read_quarantine as read_quarantine
-    from artifex.data.faults import retry_quarantine as retry_quarantine
     from artifex.data.grain_source import as_grain_source as as_grain_source
     from artifex.data.naming import with_names as with_names
     from artifex.data.packed import PackedReader as PackedReader
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from artifex.data.plan.packing import Packing as Packing
     from artifex.data.plan.packing import pack_best_fit as pack_best_fit
     from artifex.data.plan.packing import pack_concat as pack_concat
+    from artifex.data.retry import retry_quarantine as retry_quarantine
     from artifex.data.sources.text import open_text as open_text
     from artifex.data.stats import LoaderStats as LoaderStats
     from artifex.data.token_arrays import TokenArrays as TokenArrays
@@ -78,7 +78,7 @@ _ON_FIRST_USE = {
     "known_good": "artifex.data.faults",
     "open_text": "artifex.data.sources.text",
     "read_quarantine": "artifex.data.faults",
-    "retry_quarantine": "artifex.data.faults",
+    "retry_quarantine": "artifex.data.retry",
     "with_names": "artifex.data.naming",
     "PackedReader": "artifex.data.packed",
     "PaddedReader": "artifex.data.padded",

@@ -161,6 +161,29 @@ class Crossing:
         platform = jax.default_backend() if self._device is None else _platform(self._device)
         return SpareBatches(self._device) if platform == "cpu" else None
 
+    def place(self, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Arrays of a batch, once they are on the device; a call takes them as it takes those of the host.
+
+        Those of a batch that is to be filled up are left where they are.
+        """
+        if self._fill_to > len(next(iter(arrays.values()), ())):
+            return arrays
+        if self._placement is not None:
+            placed = {name: self._placement.to_global(array) for name, array in arrays.items()}
+        else:
+            placed = jax.device_put(dict(arrays), self._device)
+        return jax.block_until_ready(placed)
+
+    def wait_for_earlier(self, index: npt.NDArray[np.int32]) -> None:
+        """Returns when the devices have done what they were given so far, by whomever.
+
+        They do one thing after the other, so it is known from one more; but for the CPU back end.
+        """
+        if jax.default_backend() != "cpu":
+            place = partial(jax.device_put, device=self._device)
+            placed = place(index) if self._placement is None else self._placement.to_global(index)
+            jax.block_until_ready(_one_more(placed))
+
     def words(self, turns: Indices, index: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32] | None:
         """The keys of records as words, (b, 2); None where no step draws."""
         return record_words(self._seed, turns, index) if self._is_random else None
@@ -224,9 +247,11 @@ class Placement:
         self.local_rows = np.concatenate([np.arange(*span, dtype=np.int64) for span in sorted(spans)])
         self._contiguous = len(self.local_rows) == self.local_rows[-1] - self.local_rows[0] + 1
 
-    def to_global(self, local: npt.NDArray[Any]) -> Array:
+    def to_global(self, local: npt.NDArray[Any] | Array) -> Array:
         """A global array (batch_size, ...) of this process's rows of it, in the order of `local_rows`."""
         shape = (self._batch_size, *local.shape[1:])
+        if isinstance(local, jax.Array):  # it is placed already
+            return local
         if self._contiguous:
             return jax.make_array_from_process_local_data(self.sharding, local, shape)
 
@@ -289,6 +314,11 @@ class _Program:
 _compiled = lru_cache(maxsize=64)(_Program)
 
 
+@jax.jit
+def _one_more(index: Int32[Array, " b"]) -> Int32[Array, " b"]:
+    return index + 1
+
+
 def _kinds(arrays: Mapping[str, Any]) -> Hashable:
     return tuple([(name, array.shape, array.dtype) for name, array in arrays.items()])
 
@@ -327,7 +357,7 @@ def _prepare(
             batch = run(step_keys, batch)
         except ArtifexError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TransformError(
                 f"the transform {describe_step(step)} failed: {type(error).__name__}: {error}; it is called as "
                 f"`transform(key, sample)` with a dict of the fields {sorted(batch)} of one sample, or of a whole "

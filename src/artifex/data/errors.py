@@ -11,7 +11,7 @@
   + StalledError         (also TimeoutError)           something takes longer than a loader was told to wait
   + TooManyBadRecordsError                             more records are bad than a loader was told to leave out
   + MissingPackageError  (also ImportError)            an optional package is needed; the message says which
-  + RecordError                                        one record cannot be had; `source`, `record`, `path` say which
+  + RecordError                                        one record cannot be had; `record`, `path`, `offset` say which
     - NoRecordError      (also LookupError)            the dataset gives None for it
     - ReadError          (also OSError)                its bytes cannot be read
     - DecodeError        (also ValueError)             its bytes are not what its codec expects

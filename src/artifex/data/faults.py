@@ -9,10 +9,11 @@ import hashlib
 import json
 import os
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from operator import eq
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,10 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.checks import check_choice
-from artifex.data.errors import ConfigError, ConfigTypeError, RecordError, TooManyBadRecordsError
-from artifex.data.fingerprint import Fingerprint, digest
+from artifex.data.errors import (
+    ConfigError,
+    ConfigTypeError,
+    RecordError,
+    TooManyBadRecordsError,
+    TransformError,
+)
+from artifex.data.fingerprint import ROWS, Fingerprint, digest
 from artifex.data.randomness import RecordRandom
-from artifex.data.reader import Reader, Records, one_by_one, slots
+from artifex.data.reader import Reader, Records, one_by_one
 from artifex.data.samples import reader_of
 from artifex.data.types import Arrays, Indices
 from artifex.data.warn import warn
@@ -90,10 +97,10 @@ class BadRecord:
 
 
 class Faults:
-    """What happens to bad records, and which there were.
+    """What happens to bad records, and which there were in all iterations of a loader.
 
     Args:
-        max_errors: how many bad samples may come: a count, or a share (a float below 1) of all samples.
+        max_errors: how many bad samples an epoch may have: a count, or a share (a float below 1) of its samples.
         source: a digest of the data's fingerprint.
         epoch_size: samples in an epoch.
         quarantine: the file that bad records are written down in; None for "skip".
@@ -103,8 +110,7 @@ class Faults:
         self, max_errors: int | float, source: str, epoch_size: int, quarantine: str | Path | None
     ) -> None:
         self._max, self._source, self._epoch_size = max_errors, source, epoch_size
-        self._file = None if quarantine is None else QuarantineFile(quarantine)
-        self._samples = self._errors = 0
+        self._file = None if quarantine is None else QuarantineFile(quarantine, source)
         self._records: dict[int, BadRecord] = {}
         self._lock = threading.Lock()
 
@@ -113,19 +119,17 @@ class Faults:
         """Each bad record once, in the order in which they came."""
         return tuple(self._records.values())
 
-    def count(self, samples: int, errors: list[RecordError]) -> None:
-        """Takes note of a batch.
+    def check(self, samples: int, errors: int, new: list[RecordError]) -> None:
+        """Takes note of `new` bad records, after which an epoch has so many samples, and bad ones among them.
 
         Raises:
             TooManyBadRecordsError: these are more than there may be.
         """
         with self._lock:
-            self._samples += samples
-            self._errors += len(errors)
-            for error in errors:
+            for error in new:
                 self._note(error)
-            if errors and self._is_too_much():
-                raise TooManyBadRecordsError(self._summary())
+            if new and self._is_too_much(samples, errors):
+                raise TooManyBadRecordsError(self._summary(samples, errors))
 
     def _note(self, error: RecordError) -> None:
         assert error.record is not None
@@ -139,23 +143,55 @@ class Faults:
         if self._file is not None:
             self._file.add(bad)
 
-    def _is_too_much(self) -> bool:
+    def _is_too_much(self, samples: int, errors: int) -> bool:
         if isinstance(self._max, int):
-            return self._errors > self._max
+            return errors > self._max
         # All that are read of a small set, or an epoch of it, may turn out well yet.
-        return self._errors > self._max * max(self._samples, min(_LEAST_SAMPLES, self._epoch_size))
+        return errors > self._max * max(samples, min(_LEAST_SAMPLES, self._epoch_size))
 
-    def _summary(self) -> str:
+    def _summary(self, samples: int, errors: int) -> str:
         kinds = Counter(bad.error for bad in self._records.values())
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         examples = "\n".join(f"  {bad}" for bad in list(self._records.values())[:_EXAMPLES])
         more = len(self._records) - _EXAMPLES
         rest = f"\n  and {more} more" if more > 0 else ""
         return (
-            f"{self._errors} of {self._samples} samples are bad, more than `max_errors` {self._max} allows "
+            f"{errors} of {samples} samples of this epoch are bad, more than `max_errors` {self._max} allows "
             f"({len(self._records)} records: {counts}):\n{examples}{rest}\nMend the data, leave these records out "
             f"with `keep`, or allow more"
         )
+
+
+class Tally:
+    """How many samples of one epoch were bad, in the batches that were handed out.
+
+    Args:
+        faults: are told of each bad one; None for a loader that raises their errors.
+        samples: that came before, in the same epoch.
+        errors: bad ones among them.
+    """
+
+    def __init__(self, faults: Faults | None, samples: int = 0, errors: int = 0) -> None:
+        self.samples, self.errors = samples, errors
+        self._faults = faults
+        self._ahead: deque[tuple[int, int]] = deque()
+
+    def count(self, samples: int, errors: list[RecordError]) -> None:
+        """Takes note of a batch that will be handed out.
+
+        Raises:
+            TooManyBadRecordsError: with it these are more than there may be.
+        """
+        if self._faults is not None:
+            self._ahead.append((samples, len(errors)))
+            all_samples, all_errors = map(sum, zip((self.samples, self.errors), *self._ahead, strict=True))
+            self._faults.check(all_samples, all_errors, errors)
+
+    def handed_out(self) -> None:
+        """The first of those that were counted is handed out."""
+        if self._ahead:
+            samples, errors = self._ahead.popleft()
+            self.samples, self.errors = self.samples + samples, self.errors + errors
 
 
 Bad: TypeAlias = tuple[int, RecordError]
@@ -164,7 +200,11 @@ Bad: TypeAlias = tuple[int, RecordError]
 
 def read_all(reader: Records, numbers: Indices, out: Arrays, random: RecordRandom | None) -> list[Bad]:
     """Reads records into their rows of `out`. The error of one that cannot be had is raised: none is bad."""
-    reader.read_into(numbers, out, random)
+    try:
+        reader.read_into(numbers, out, random)
+    except (SystemExit, StopIteration) as error:  # which would end the program, or the epoch, without a word
+        record = int(numbers[0]) if len(numbers) == 1 else None
+        raise TransformError(f"what reads it has raised {error!r}", record=record) from error
     return []
 
 
@@ -183,7 +223,7 @@ def read_what_is_good(
     bad: list[Bad] = []
     for row, one in enumerate(one_by_one(numbers, out, random)):
         try:
-            reader.read_into(*one)
+            read_all(reader, *one)
         except RecordError as error:
             bad.append((row, error.at(record=int(numbers[row]))))
             for array in out.values():
@@ -194,7 +234,7 @@ def read_what_is_good(
 def make_faults(
     on_error: str | OnError,
     max_errors: float,
-    quarantine: str | Path,
+    quarantine: str | Path | None,
     reader: Reader,
     epoch_size: int,
 ) -> Faults | None:
@@ -204,17 +244,23 @@ def make_faults(
         ConfigError: a setting is out of range, or the file cannot be written.
     """
     on_error = check_choice(OnError, "on_error", on_error)
-    if isinstance(max_errors, bool) or not isinstance(max_errors, (int, float)):
+    if isinstance(max_errors, bool) or not isinstance(max_errors, (int, float, np.integer, np.floating)):
         raise ConfigTypeError(f"`max_errors` must be a count or a share, got {max_errors!r}")
-    if not (max_errors >= 0 and (isinstance(max_errors, int) or max_errors < 1)):
+    most = int(max_errors) if isinstance(max_errors, (int, np.integer)) else float(max_errors)
+    if not (most >= 0 and (isinstance(most, int) or most < 1)):
         raise ConfigError(
             f"`max_errors` must be a count (an int, 0 or more) or a share of the samples (a float from 0 to "
             f"below 1), got {max_errors!r}"
         )
     if on_error is OnError.RAISE:
         return None
-    file = quarantine if on_error is OnError.QUARANTINE else None
-    return Faults(max_errors, source_digest(reader), epoch_size, file)
+    if on_error is OnError.SKIP:
+        return Faults(most, source_digest(reader), epoch_size, None)
+    if not isinstance(quarantine, (str, Path)) or not str(quarantine):
+        raise ConfigTypeError(
+            f'`quarantine` must be the path of a file, got {quarantine!r}; without a file pass `on_error="skip"`'
+        )
+    return Faults(most, source_digest(reader), epoch_size, quarantine)
 
 
 def bad_record(error: RecordError, source: str) -> BadRecord:
@@ -235,17 +281,21 @@ class QuarantineFile:
     """A file with a line of JSON for each bad record, written at once, each record once.
 
     Several processes may write to one file: a line is one system call, at the end.
+
+    Args:
+        path: the file.
+        source: of the records that will be added.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, source: str) -> None:
         self.path = Path(path)
         self.add_line("")  # a file that cannot be written is told now
-        self._known = {(bad.source, bad.record) for bad in read_quarantine(path)}
+        self._known = {bad.record for bad in read_quarantine(path) if is_same_source(bad.source, source)}
 
     def add(self, bad: BadRecord) -> None:
-        if (bad.source, bad.record) not in self._known:
-            self._known.add((bad.source, bad.record))
-            self.add_line(_line(bad))
+        if bad.record not in self._known:
+            self._known.add(bad.record)
+            self.add_line(quarantine_line(bad))
 
     def add_line(self, line: str) -> None:
         try:
@@ -298,40 +348,6 @@ def _read_line(line: str) -> BadRecord:
     return bad
 
 
-def retry_quarantine(path: str | Path, dataset: Any) -> tuple[list[BadRecord], list[BadRecord]]:
-    """Reads the bad records of a dataset again, and leaves in the file those that are still bad.
-
-    Args:
-        path: the file.
-        dataset: the one that they came from; records of others stay in the file.
-
-    Returns:
-        (those that are good now, those that are still bad).
-
-    Raises:
-        ConfigError: there is no such file.
-    """
-    reader = reader_of(dataset)
-    source = source_digest(reader)
-    good: list[BadRecord] = []
-    bad: list[BadRecord] = []
-    kept: list[BadRecord] = []
-    for old in read_quarantine(path):
-        if old.source != source or old.record >= len(reader):
-            kept.append(old)
-            continue
-        failed = read_what_is_good(reader, np.array([old.record]), slots(reader.spec, 1), None)
-        if failed:
-            bad.append(bad_record(failed[0][1], source))
-            kept.append(bad[-1])
-        else:
-            good.append(old)
-    temporary = Path(f"{path}.{os.getpid()}")
-    temporary.write_text("".join(map(_line, kept)))
-    temporary.replace(path)
-    return good, bad
-
-
 def known_good(path: str | Path, dataset: Any) -> npt.NDArray[np.bool_]:
     """A filter for a loader's `keep`: False for the records of a dataset that a quarantine names.
 
@@ -344,7 +360,7 @@ def known_good(path: str | Path, dataset: Any) -> npt.NDArray[np.bool_]:
     source = source_digest(reader)
     keep = np.ones(len(reader), bool)
     named = read_quarantine(path)
-    own = [bad.record for bad in named if bad.source == source and bad.record < len(reader)]
+    own = [bad.record for bad in named if is_same_source(bad.source, source) and bad.record < len(reader)]
     if named and not own:
         warn(
             f"none of the {len(named)} records in {path} is of this dataset: they came from another, or from this "
@@ -356,18 +372,33 @@ def known_good(path: str | Path, dataset: Any) -> npt.NDArray[np.bool_]:
 
 
 def source_digest(reader: Reader) -> str:
-    """What tells the records of one dataset from another's: the same wherever it lies, and when files were mended."""
-    return digest([json.dumps(_without_content(reader.fingerprint()), sort_keys=True, default=str)])
+    """What tells the records of one dataset from another's: the same wherever it lies, and when files were mended.
+
+    Of a list it has the digests of some records besides: see `is_same_source`.
+    """
+    rows: list[str] = []
+    structure = _structure(reader.fingerprint(), rows)
+    return ".".join([digest([json.dumps(structure, sort_keys=True, default=str)]), *rows])
 
 
-def _without_content(fingerprint: Fingerprint) -> Fingerprint:
-    """A fingerprint without sizes of files, and without what becomes of them."""
+def is_same_source(one: str, other: str) -> bool:
+    """Whether two of `source_digest` are of the same dataset, though some of its records were mended between them."""
+    (structure, *rows), (other_structure, *other_rows) = one.split("."), other.split(".")
+    if structure != other_structure or len(rows) != len(other_rows):
+        return False
+    return 2 * sum(map(eq, rows, other_rows)) >= len(rows)
+
+
+def _structure(fingerprint: Fingerprint, rows: list[str]) -> Fingerprint:
+    """A fingerprint without sizes of files, what becomes of them, and digests of records, which go into `rows`."""
     if "files" in fingerprint:
         return {name: fingerprint.get(name) for name in ("kind", "files")}
-    return {k: _without_content(v) if isinstance(v, dict) else v for k, v in fingerprint.items()}
+    rows += fingerprint.get(ROWS, ())
+    return {k: _structure(v, rows) if isinstance(v, dict) else v for k, v in fingerprint.items() if k != ROWS}
 
 
-def _line(bad: BadRecord) -> str:
+def quarantine_line(bad: BadRecord) -> str:
+    """The line of a bad record in a file."""
     return json.dumps(asdict(bad)) + "\n"
 
 

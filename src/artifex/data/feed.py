@@ -1,7 +1,7 @@
 """Feeds: how the rows of a plan become batches on the device, from the host or from a table that is there already."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
 from functools import partial
 from time import perf_counter_ns
 from typing import Any, Protocol, TypeAlias
@@ -13,13 +13,13 @@ import numpy.typing as npt
 from artifex.data.buckets import BucketReader, refuse_buckets
 from artifex.data.device import Crossing, DeviceArrays, Placement
 from artifex.data.errors import ConfigError
-from artifex.data.faults import Faults
+from artifex.data.faults import Faults, Tally
 from artifex.data.loader import HostBatch, HostBatches
 from artifex.data.meter import Meter
 from artifex.data.plan import LastBatch, Plan, Rows
 from artifex.data.reader import Reader
 from artifex.data.reuse import SpareBatches
-from artifex.data.types import Spec, sample_bytes
+from artifex.data.types import Indices, Spec, sample_bytes
 from artifex.data.workers import worker_count
 
 Batch: TypeAlias = dict[str, Any]
@@ -34,6 +34,9 @@ _DEVICE_AHEAD = 2
 # Of batches that take as long as timing them a hundred times, one in so many is timed.
 _TIMED_OF_QUICK = 8
 
+# What a call into JAX takes that does not wait for the device, at most, in nanoseconds.
+_LONGEST_CALL = 200_000
+
 _SMALL_BATCH_BYTES = 2**20
 
 # Functions for `scan` that are kept compiled: one to train and one to evaluate, and some more.
@@ -44,11 +47,17 @@ class Feed(Protocol):
     """Makes batches of rows."""
 
     def batches(
-        self, rows: Iterable[Rows], meter: Meter | None = None, *, is_one: bool = False
+        self,
+        rows: Iterable[Rows],
+        meter: Meter | None = None,
+        tally: Tally | None = None,
+        *,
+        is_one: bool = False,
     ) -> Generator[Batch, None, None]:
         """The batches, in that order, some of them made ahead. To be closed, as generators are.
 
-        The `meter` is told what time goes into. With `is_one` nothing is prepared for further ones.
+        The `meter` is told what time goes into, the `tally` of bad records, where they are left out. With `is_one`
+        nothing is prepared for further ones.
         """
         ...
 
@@ -93,7 +102,12 @@ class HostFeed:
         self._row_bytes = 0 if self._has_buckets else sample_bytes(reader.spec)
 
     def batches(
-        self, rows: Iterable[Rows], meter: Meter | None = None, *, is_one: bool = False
+        self,
+        rows: Iterable[Rows],
+        meter: Meter | None = None,
+        tally: Tally | None = None,
+        *,
+        is_one: bool = False,
     ) -> Generator[Batch, None, None]:
         meter = Meter() if meter is None else meter
         host = HostBatches(
@@ -103,7 +117,7 @@ class HostFeed:
             num_workers=worker_count(self._num_workers, self._reader.in_memory),
             prefetch=self._prefetch,
             seed=self._seed,
-            faults=self._faults,
+            tally=None if self._faults is None else tally or Tally(self._faults),
             timeout=self._timeout,
             meter=meter,
         )
@@ -123,7 +137,9 @@ class HostFeed:
                     meter.found(host.num_ready(), len(ahead))
                 # A file's batch is taken over ahead only once it is there, so an error surfaces at its own
                 # batch, when all before it were handed out.
-                while not ahead or (len(ahead) < _DEVICE_AHEAD and (is_quick or host.is_ready())):
+                while not ahead or (
+                    len(ahead) < _DEVICE_AHEAD and not meter.is_probing and (is_quick or host.is_ready())
+                ):
                     if not self._cross_next(host, ahead, spares, meter):
                         break
                     if spares is not None and not spares.is_needed and not self._has_buckets:
@@ -149,14 +165,15 @@ class HostFeed:
             meter.bytes += sum(array.nbytes for array in batch.arrays.values())
         if meter.is_on:
             fetched = perf_counter_ns()
-            ahead.append(self._cross(batch, spares))
+            probe = _Probe(self._crossing, meter, ahead) if meter.is_probe_due() else None
+            ahead.append(self._cross(batch, spares, probe))
             meter.crossed(fetched)
         else:
             ahead.append(self._cross(batch, spares))
         host.read_ahead()
         return True
 
-    def _cross(self, host: HostBatch, spares: SpareBatches | None) -> Batch:
+    def _cross(self, host: HostBatch, spares: SpareBatches | None, probe: "_Probe | None" = None) -> Batch:
         rows = host.rows
         arrays = {**host.arrays, **_valid(self._plan, len(rows.numbers), rows.num_valid)}
         turns, numbers, texts = rows.turns, rows.numbers, host.texts
@@ -167,7 +184,46 @@ class HostFeed:
             arrays = {name: array[good] for name, array in arrays.items()}
             texts = {name: [values[row] for row in good] for name, values in texts.items()}
             turns, numbers = turns[good], numbers[good]
-        return {**self._crossing(turns, numbers.astype(np.int32), arrays, None, spares), **texts}
+        cross = self._crossing if probe is None else probe
+        return {**cross(turns, numbers.astype(np.int32), arrays, None, spares), **texts}
+
+
+class _Probe:
+    """A crossing that waits for its batch, and for what was on the device before, so that all three are known.
+
+    Args:
+        crossing: is called.
+        meter: is told.
+        ahead: batches that may be under way.
+    """
+
+    def __init__(self, crossing: Crossing, meter: Meter, ahead: Iterable[Batch]) -> None:
+        self._crossing, self._meter, self._ahead = crossing, meter, ahead
+
+    def __call__(
+        self,
+        turns: Indices,
+        index: npt.NDArray[np.int32],
+        arrays: Mapping[str, Any],
+        table: DeviceArrays | None,
+        spares: SpareBatches | None,
+    ) -> DeviceArrays:
+        began = perf_counter_ns()
+        for batch in self._ahead:
+            jax.block_until_ready([value for value in batch.values() if not isinstance(value, list)])
+        self._crossing.wait_for_earlier(index)
+        free = perf_counter_ns()
+        arrays = self._crossing.place(arrays)
+        there = perf_counter_ns()
+        made = self._crossing(turns, index, arrays, table, spares)
+        called = perf_counter_ns()
+        jax.block_until_ready(made)
+        ready = perf_counter_ns()
+        # What a call takes longer than a call does, the device has done in the meantime.
+        call = min(called - there, _LONGEST_CALL)
+        waited = free - began + ready - called
+        self._meter.probed(there - free + call, ready - there - call, waited, ready - began)
+        return made
 
 
 def _is_worth_it(spec: Spec, plan: Plan) -> bool:
@@ -215,7 +271,12 @@ class TableFeed:
         self.table: DeviceArrays = jax.device_put(dict(next(host).arrays), device)
 
     def batches(
-        self, rows: Iterable[Rows], meter: Meter | None = None, *, is_one: bool = False
+        self,
+        rows: Iterable[Rows],
+        meter: Meter | None = None,
+        tally: Tally | None = None,
+        *,
+        is_one: bool = False,
     ) -> Generator[Batch, None, None]:
         meter = Meter() if meter is None else meter
         meter.stride, meter.row_bytes = _TIMED_OF_QUICK, np.dtype(np.int32).itemsize
@@ -226,10 +287,9 @@ class TableFeed:
             meter.taken += 1
             meter.samples += len(index)
             fetched = perf_counter_ns() if meter.is_on else 0
+            cross = _Probe(self._crossing, meter, ahead) if meter.is_probe_due() else self._crossing
             ahead.append(
-                self._crossing(
-                    row.turns, index, _valid(self._plan, len(index), row.num_valid), self.table, spares
-                )
+                cross(row.turns, index, _valid(self._plan, len(index), row.num_valid), self.table, spares)
             )
             if spares is not None and not spares.is_needed:
                 spares = None

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 Fingerprint: TypeAlias = dict[str, Any]
 
+ROWS = "rows"
+"""In a fingerprint: digests of some records, for data that nothing else tells apart."""
+
 _SAMPLED_ROWS = 64
 _ROWS_AT_ONCE = 1024
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from artifex.data.buckets import BucketReader
 from artifex.data.buffers import BufferPool
 from artifex.data.clock import ASSEMBLE, IDLE, Clock, use_clock
-from artifex.data.faults import Bad, Faults, read_all, read_what_is_good
+from artifex.data.faults import Bad, Tally, read_all, read_what_is_good
 from artifex.data.meter import Meter
 from artifex.data.plan import Rows
 from artifex.data.randomness import RecordRandom
@@ -46,7 +46,7 @@ class HostBatches:
     Without workers each batch is read when it is asked for, by the one who asks.
     An error surfaces at the batch that it belongs to, and is the one of the earliest bad row: which
     error comes does not depend on the number of workers. After it, or after `close`, there is nothing more. With
-    `faults` a bad record is no error, but a row that is told in `bad`. The `meter` is told what reading goes into.
+    a `tally` a bad record is no error, but a row that is told in `bad`. The `meter` is told what reading goes into.
     """
 
     def __init__(
@@ -58,18 +58,18 @@ class HostBatches:
         num_workers: int,
         prefetch: int,
         seed: int | None = None,
-        faults: Faults | None = None,
+        tally: Tally | None = None,
         timeout: float | None = None,
         meter: Meter | None = None,
     ) -> None:
-        self._faults, self._meter = faults, Meter() if meter is None else meter
+        self._tally, self._meter = tally, Meter() if meter is None else meter
         self._meter.num_workers = num_workers
         # A mere gather is not worth a clock.
         self._clock = None if num_workers or reader.in_memory else self._meter.new_clock()
         self._watch = None if timeout is None else Watch(timeout, ends_program=num_workers == 0)
         self._reader, self._rows = reader, iter(rows)
         records: Records = reader if self._watch is None else WatchedReader(reader, self._watch)
-        self._read: _ReadRows = partial(read_all if faults is None else read_what_is_good, records)
+        self._read: _ReadRows = partial(read_all if tally is None else read_what_is_good, records)
         self._texts = [name for name, field in reader.spec.items() if field.is_text]
         self._pool = BufferPool(reader.spec, batch_size)
         self._workers = Workers(num_workers) if num_workers else None
@@ -88,8 +88,8 @@ class HostBatches:
                 rows, arrays, bad = (
                     self._read_here() if self._clock is None else self._read_timed(self._clock)
                 )
-            if self._faults is not None:
-                self._faults.count(len(rows.numbers), [error for _, error in bad])
+            if self._tally is not None:
+                self._tally.count(len(rows.numbers), [error for _, error in bad])
         except BaseException:
             self.close()
             raise

@@ -4,7 +4,7 @@ from typing import Any
 
 from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.fields import Names, fields_of
-from artifex.data.samples import HasItems, ItemReader, items_of, own_reader
+from artifex.data.samples import HasItems, ItemReader, items_of, own_reader, refuse_class
 
 
 class NamedDataset:
@@ -42,13 +42,14 @@ def with_names(dataset: Any, *names: str) -> NamedDataset:
 
     Raises:
         ConfigError: there are no names, or one comes twice.
-        ConfigTypeError: a name is no string, or `dataset` has names of its own.
+        ConfigTypeError: a name is no string, or `dataset` has names of its own, or is a class.
     """
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"`names` must be one name or more, each once, got {names!r}")
     for name in names:
         if not isinstance(name, str):
             raise ConfigTypeError(f"`names` must be strings, got {name!r}")
+    refuse_class(dataset)
     if isinstance(dataset, dict) or own_reader(dataset) is not None:
         raise ConfigTypeError(
             f"the samples of this {type(dataset).__name__} have names already; leave `with_names` out"

@@ -1,12 +1,13 @@
 """The whole journey, put together: a dataset in, batches of device arrays out."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import jax
 import numpy as np
 import numpy.typing as npt
 
@@ -15,15 +16,16 @@ from artifex.data.cache import CacheKind, cached_reader
 from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer, check_positive
 from artifex.data.device import Crossing, Placement, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError
-from artifex.data.faults import BadRecord, BadRows, OnError, make_faults
+from artifex.data.faults import BadRecord, BadRows, OnError, Tally, make_faults
 from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
 from artifex.data.meter import Meter
 from artifex.data.plan import Bucketed, LastBatch, Plan, Rows, arrange, last_batch
 from artifex.data.plan.order import MAX_SEED
 from artifex.data.preemption import StopOnSignal
+from artifex.data.probes import Probes
 from artifex.data.processes import ProcessReader
 from artifex.data.samples import reader_of
-from artifex.data.state import make_state, read_state
+from artifex.data.state import Position, make_state, read_state
 from artifex.data.stats import LoaderStats
 from artifex.data.types import Spec, sample_bytes
 from artifex.data.warn import warn
@@ -75,14 +77,6 @@ class Prepares(Protocol):
         ...
 
 
-@dataclass
-class _Position:
-    """Where an iterator stands: the next batch that it will hand out."""
-
-    epoch: int
-    step: int
-
-
 class DataLoader:
     """Batches on the device, epoch by epoch; every one a pure function of (plan, step).
 
@@ -123,7 +117,7 @@ class DataLoader:
         cache_bytes: int | None = None,
         on_error: str | OnError = OnError.RAISE,
         max_errors: float = 0.1,
-        quarantine: str | Path = "quarantine.jsonl",
+        quarantine: str | Path | None = "quarantine.jsonl",
         bad_rows: str | BadRows = BadRows.MASK,
         worker: str | WorkerKind = WorkerKind.THREAD,
         timeout: float | None = None,
@@ -208,9 +202,10 @@ class DataLoader:
             raise ConfigTypeError(f"`on_stats` must be a function of a LoaderStats or None, got {on_stats!r}")
         worker = WorkerKind.PROCESS if isinstance(reader, ProcessReader) else WorkerKind.THREAD
         every = check_positive("stats_every", stats_every)
-        self._new_meter = partial(Meter, on_stats, every, worker.value)
+        probes = Probes(1 if over is None else jax.process_count())
+        self._new_meter = partial(Meter, on_stats, every, worker.value, probes)
         self._meter = self._new_meter()
-        self._position = _Position(0, 0)
+        self._position = Position(0, 0)
         self._starts_at = self._position
         self._stop: StopOnSignal | None = None
 
@@ -303,7 +298,7 @@ class DataLoader:
 
         After k batches of an epoch were handed out it goes on with batch k, whatever was read ahead.
         """
-        return make_state(self.plan, self._position.epoch, self._position.step)
+        return make_state(self.plan, self._position)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Makes the next iterator go on where `state` was taken: the rest of the stream is the same.
@@ -315,9 +310,7 @@ class DataLoader:
             StateError: the state is of another plan, or of a version that this release does not read; the message
                 names what differs and what to do.
         """
-        epoch, step = read_state(state, self.plan)
-        self._position = _Position(epoch, step)
-        self._starts_at = self._position
+        self._position = self._starts_at = read_state(state, self.plan)
 
     def close(self) -> None:
         """Ends the processes that read, with `worker="process"`; else they end with the loader, or the program.
@@ -362,14 +355,15 @@ class DataLoader:
         """
         return self._meter.stats()
 
-    def _next_epoch(self) -> _Position:
-        position = _Position(self._starts_at.epoch, self._starts_at.step)
-        self._position, self._starts_at = position, _Position(position.epoch + 1, 0)
+    def _next_epoch(self) -> Position:
+        position = replace(self._starts_at)
+        self._position, self._starts_at = position, Position(position.epoch + 1, 0)
         return position
 
-    def _epoch(self, position: _Position) -> Iterator[Batch]:
+    def _epoch(self, position: Position) -> Iterator[Batch]:
         self._meter = meter = self._new_meter()
-        batches = self._feed.batches(self._rows_from(position.epoch, position.step), meter)
+        tally = None if self._faults is None else Tally(self._faults, position.samples, position.errors)
+        batches = self._feed.batches(self._rows_from(position.epoch, position.step), meter, tally)
         try:
             # Without a name for the batch: it would live on while the next one is made.
             for _ in range(position.step, len(self)):
@@ -377,13 +371,16 @@ class DataLoader:
                 if meter.turn >= meter.next_on:
                     meter.asked()
                 if self._stop is None:
-                    yield self._handed_out(next(batches), position, meter)
+                    yield self._handed_out(next(batches), position, meter, tally)
                 else:
                     try:
-                        yield self._handed_out(self._stop.next(batches), position, meter)
+                        yield self._handed_out(self._stop.next(batches), position, meter, tally)
                     except StopIteration:
                         break
             meter.report()
+            meter.finish()
+            if self._stop is None or not self._stop.ends_now:
+                next(batches, None)  # it ends by itself: no interrupt is told as one of its being closed
         finally:
             meter.finish()
             batches.close()
@@ -392,12 +389,16 @@ class DataLoader:
         if self._stop is not None and self._stop.ends_now:
             self._stop.hand_over()
 
-    def _handed_out(self, batch: Batch, position: _Position, meter: Meter) -> Batch:
+    def _handed_out(self, batch: Batch, position: Position, meter: Meter, tally: Tally | None) -> Batch:
         if meter.is_on:
             meter.handed_out()
         position.step += 1
+        if tally is not None:
+            tally.handed_out()
+            position.samples, position.errors = tally.samples, tally.errors
         if position.step == len(self):
             position.epoch, position.step = position.epoch + 1, 0
+            position.samples = position.errors = 0
         return batch
 
     def _rows_from(self, epoch: int, first: int) -> Iterator[Rows]:
@@ -431,7 +432,7 @@ def create_data_loader(
     cache_bytes: int | None = None,
     on_error: str | OnError = OnError.RAISE,
     max_errors: float = 0.1,
-    quarantine: str | Path = "quarantine.jsonl",
+    quarantine: str | Path | None = "quarantine.jsonl",
     bad_rows: str | BadRows = BadRows.MASK,
     worker: str | WorkerKind = WorkerKind.THREAD,
     timeout: float | None = None,
@@ -483,9 +484,10 @@ def create_data_loader(
         on_error: what becomes of a record that cannot be read or decoded, or that a function fails on: "raise" its
             error; or "skip": its row is masked, zeros and False in the batch's `valid`, so that all other rows are
             what they would be, on every host and after a restart; or "quarantine", which also writes it down.
-        max_errors: with those two, how many bad samples are too many: a count (int), or a share of the samples
-            (float) that is reckoned over an epoch, or 1,000 samples of a larger one, at least. Each process of
-            several counts its own.
+        max_errors: with those two, how many bad samples are too many in one epoch: a count (int), or a share of its
+            samples so far (float), which are taken for as many as an epoch has, or 1,000, at least. The counts are
+            in the state: a run that was resumed ends where it would have ended. Each process of several counts its
+            own.
         quarantine: the file for "quarantine", a line of JSON for each bad record; see `read_quarantine`,
             `retry_quarantine` and `known_good`.
         bad_rows: "mask" them, or "compact": the batch is shorter by them, without `valid`; not with `sharding`.

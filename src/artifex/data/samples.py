@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import signature
+from sys import getsizeof
 from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
@@ -19,7 +20,7 @@ from artifex.data.errors import (
     TransformError,
 )
 from artifex.data.fields import HasArray, Names, as_array, fields_of
-from artifex.data.fingerprint import Fingerprint, Stamped, digest, stamp_of
+from artifex.data.fingerprint import ROWS, Fingerprint, Stamped, digest, stamp_of
 from artifex.data.randomness import RecordRandom
 from artifex.data.reader import ArrayReader, Reader, fits_dtype, narrow, slots, unchanged
 from artifex.data.types import TEXT, Arrays, ArraySpec, Indices, Spec
@@ -35,6 +36,9 @@ _MOST_TRIED = 16
 
 # So many records in front may be missing (filtered out) before the search for one with a shape is given up.
 _MOST_MISSING = 1000
+
+# Records of a list that tell it from others, evenly spread.
+_SAMPLED_ITEMS = 8
 
 # The length that grain says of a dataset that goes on for ever.
 _ENDLESS = 2**62
@@ -57,13 +61,23 @@ def reader_of(dataset: Any) -> Reader:
     """How the loader reads a dataset: a reader as it is, its own reader, else its items, else its iteration.
 
     Raises:
-        ConfigTypeError: it offers none of them.
+        ConfigTypeError: it offers none of them, or is a class.
     """
+    refuse_class(dataset)
     if (own := own_reader(dataset)) is not None:
         return own
     if isinstance(dataset, Mapping):
         return ArrayReader(cast("Mapping[str, npt.ArrayLike]", dataset))
     return ItemReader(items_of(dataset))
+
+
+def refuse_class(dataset: Any) -> None:
+    """Raises ConfigTypeError for a class of datasets where one of its datasets is needed."""
+    if isinstance(dataset, type):
+        raise ConfigTypeError(
+            f"`dataset` must be a dataset, got the class {dataset.__qualname__} itself: make one of it, "
+            f"`{dataset.__name__}(...)`"
+        )
 
 
 def items_of(dataset: Any, names: Names | None = None) -> HasItems:
@@ -156,7 +170,7 @@ class MappedReader:
         before = clock.switch(MAP)
         try:
             made = self._function(sample, rng) if self._random else self._function(sample)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # who is asked for a sample is not asked to end the program
             raise TransformError(
                 f"{self._function!r} failed on this sample: {type(error).__name__}: {error}",
                 path=next((sample[name] for name in ("paths", "path") if name in sample), None),
@@ -201,7 +215,13 @@ class ItemReader:
 
     def fingerprint(self) -> Fingerprint:
         fields = {name: str(field) for name, field in self.spec.items()}
-        return {"kind": type(self._items).__name__, "records": len(self), "fields": fields}
+        identity = {"kind": type(self._items).__name__, "records": len(self), "fields": fields}
+        if not isinstance(
+            self._items, (list, tuple)
+        ):  # others may give other samples each time, or take long
+            return identity
+        numbers = sorted({len(self) * part // _SAMPLED_ITEMS for part in range(_SAMPLED_ITEMS)})
+        return identity | {ROWS: [_item_digest(self._items[number], self._names) for number in numbers]}
 
     def stamp(self) -> str:
         if isinstance(self._items, Stamped):
@@ -219,7 +239,7 @@ class ItemReader:
             sample = self._items[number]
         except RecordError as error:
             raise error.at(record=number) from error.__cause__
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TransformError(
                 f"{type(self._items).__name__}[{number}] failed: {type(error).__name__}: {error}",
                 record=number,
@@ -335,7 +355,7 @@ def _read_all(
         except RecordError as error:
             raise error.at(record=len(samples)) from None
         sample = {k: v if isinstance(v, str) else as_array(k, v) for k, v in fields.items()}
-        size += sum(v.nbytes for v in sample.values() if isinstance(v, np.ndarray))
+        size += getsizeof(sample) + sum(map(_bytes_of, sample.values()))
         samples.append(sample if names is None else tuple(sample.values()))
         if size > largest:
             raise ConfigError(
@@ -348,6 +368,29 @@ def _read_all(
         IteratedDatasetWarning,
     )
     return samples
+
+
+def _item_digest(item: Any, names: Names | None) -> str:
+    """Of what is in an item, as far as it can be told; of one that is no sample, that it is none."""
+    parts: list[bytes | str] = []
+    try:
+        for name, value in fields_of(item, names).items():
+            array = as_array(name, value)
+            parts += [
+                str(name),
+                f"{array.dtype}{list(array.shape)}",
+                "" if array.dtype == object else array.tobytes(),
+            ]
+    except (RecordError, ShapeError):
+        parts = []
+    return digest(parts)[:8]
+
+
+def _bytes_of(value: Any) -> int:
+    """What a string or an array takes in memory, also if it is a view of another one's, which it keeps."""
+    return getsizeof(value) + (
+        value.nbytes if isinstance(value, np.ndarray) and value.base is not None else 0
+    )
 
 
 def _field_spec(name: str, value: Any) -> ArraySpec:

@@ -8,6 +8,7 @@ So a state is taken with the stream that it was saved in, or refused; it never g
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from artifex.data.checks import check_integer
@@ -23,13 +24,32 @@ STATE_VERSION = 1
 OLDER_VERSIONS: dict[int, Upgrade | str] = {}
 
 
-def make_state(plan: Plan, epoch: int, step: int) -> dict[str, Any]:
-    """The state of a loader that hands out this batch next: a dict for JSON, under 4 kB."""
-    return {"version": STATE_VERSION, "plan": plan.describe(), "epoch": epoch, "step": step}
+@dataclass
+class Position:
+    """Where an iterator stands.
+
+    Attributes:
+        epoch: of the batch that it hands out next, from 0.
+        step: of that epoch, from 0.
+        samples: of that epoch that were handed out, where bad ones are counted.
+        errors: bad ones among them.
+    """
+
+    epoch: int
+    step: int
+    samples: int = 0
+    errors: int = 0
 
 
-def read_state(state: Any, plan: Plan) -> tuple[int, int]:
-    """The epoch and step of a state, after all that it says was checked.
+def make_state(plan: Plan, position: Position) -> dict[str, Any]:
+    """The state of a loader that stands there: a dict for JSON, under 4 kB."""
+    at = {"epoch": position.epoch, "step": position.step}
+    bad = {"bad": [position.errors, position.samples]} if position.samples else {}
+    return {"version": STATE_VERSION, "plan": plan.describe(), **at, **bad}
+
+
+def read_state(state: Any, plan: Plan) -> Position:
+    """Where a loader stood, after all that its state says was checked.
 
     Raises:
         StateError: it is none, of a version that cannot be read, of another plan, or damaged.
@@ -48,11 +68,15 @@ def read_state(state: Any, plan: Plan) -> tuple[int, int]:
             "or start over without restoring"
         )
     try:
-        check_integer("epoch", state["epoch"], 0, 2**32 - 1)
-        check_integer("step", state["step"], 0, plan.num_steps - 1)
-    except (ConfigError, ConfigTypeError) as error:
+        epoch = check_integer("epoch", state["epoch"], 0, 2**32 - 1)
+        step = check_integer("step", state["step"], 0, plan.num_steps - 1)
+        # A loader that raises the errors of bad records does not count them.
+        errors, samples = state.get("bad", (0, 0))
+        check_integer("bad", samples, 0, 2**63)
+        check_integer("bad", errors, 0, samples)
+    except (ConfigError, ConfigTypeError, TypeError, ValueError) as error:
         raise StateError(f"the state is damaged: {error}") from None
-    return int(state["epoch"]), int(state["step"])
+    return Position(epoch, step, samples, errors)
 
 
 def upgraded(state: Mapping[str, Any]) -> Mapping[str, Any]:

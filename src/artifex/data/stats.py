@@ -29,8 +29,13 @@ class LoaderStats:
         wait_share: part of the stretch that the consumer spent in the loader, 0 to 1, whatever it was at there.
         consumer_seconds: the consumer's own work, between two batches.
         wait_seconds: it waited for workers.
-        transfer_seconds: calls that take a batch to the device, until they return. What the device does after
-            that is not seen: finding out would mean to wait for it.
+        transfer_seconds: calls that take a batch to the device, until they return.
+        device_seconds: what the device did with the batches after that: the dataset's own steps and `transform=`.
+            Not of the consumer's time alone, for host and device work side by side. It is reckoned from a few batches
+            of the loader that were waited for, for half a percent of the time; 0 before there was one.
+        device_wait_seconds: the part of `consumer_seconds` that went into waiting for that, e.g. for a loss that
+            is computed from the batch: what the consumer took longer than with batches that were waited for.
+        probe_seconds: the part of `overhead_seconds` that went into waiting for those.
         overhead_seconds: record numbers, buffers and queues, in the consumer's thread.
         read_seconds: bytes, or samples of a dataset of your own, were fetched (its `__getitem__`).
         decode_seconds: bytes were decoded.
@@ -56,6 +61,9 @@ class LoaderStats:
     consumer_seconds: float = 0.0
     wait_seconds: float = 0.0
     transfer_seconds: float = 0.0
+    device_seconds: float = 0.0
+    device_wait_seconds: float = 0.0
+    probe_seconds: float = 0.0
     overhead_seconds: float = 0.0
     read_seconds: float = 0.0
     decode_seconds: float = 0.0
@@ -78,7 +86,8 @@ class LoaderStats:
         return (
             f"{self.num_batches:,} batches ({self.samples_per_second:,.0f} samples/s, "
             f"{self.bytes_per_second / 1e6:,.1f} MB/s); waited {_percent(self.wait_share)} of {self.seconds:.1f} s, "
-            f"transfer {_percent(self.transfer_seconds, self.seconds)}; reading: {parts}; "
+            f"transfer {_percent(self.transfer_seconds, self.seconds)}, device "
+            f"{_percent(self.device_seconds, self.seconds)}; reading: {parts}; "
             f"{self.ready_on_host + self.ready_on_device:.1f} batches ready; first after "
             f"{self.first_batch_seconds:.2f} s"
         )
@@ -91,16 +100,24 @@ class LoaderStats:
         """
         if self.num_batches < 2 or self.seconds == 0:
             return "there are too few batches to tell: ask again after the second"
-        if self.num_workers and self.wait_seconds >= _LITTLE * self.seconds:
-            return self._of_workers()
-        serial = {"transfer": self.transfer_seconds, "overhead": self.overhead_seconds}
+        own = self.consumer_seconds - self.device_wait_seconds
+        on_the_way, crossing = self._crossing()
+        serial = {on_the_way: crossing, "overhead": self.overhead_seconds - self.probe_seconds}
         if self.num_workers == 0:
             serial |= self._reading()
         name, most = max(serial.items(), key=lambda item: item[1])
-        if self.consumer_seconds >= most:
-            share = _percent(self.consumer_seconds, self.seconds)
+        if self.num_workers and self.wait_seconds >= _LITTLE * self.seconds:
+            if name != "device" or most < max(self.wait_seconds, own):
+                return self._of_workers()
+        elif own >= most:
+            share = _percent(own, self.seconds)
             return f"the consumer is the bottleneck: the loader waited for it {share} of the time"
         return f"{_NAMES[name]} takes {_percent(most, self.seconds)} of the time: {self._way_out(name)}"
+
+    def _crossing(self) -> tuple[str, float]:
+        """What the way to the device mostly is, "transfer" or "device", and the consumer's time for all of it."""
+        spent = self.transfer_seconds + self.device_wait_seconds
+        return "device" if self.device_seconds >= spent / 2 > 0 else "transfer", spent
 
     def _of_workers(self) -> str:
         reading = self._reading()
@@ -130,7 +147,8 @@ class LoaderStats:
             "decode": f"use `cache=`, smaller files (resized once, beforehand) or {more}",
             "map": f"use `cache=`, {more}{processes}, or do it on the device (`transform=`)",
             "assemble": 'use larger batches, fewer or smaller fields, or `placement="device"` for what is in memory',
-            "transfer": "use larger batches, integers instead of floats, or a cheaper `transform=`",
+            "transfer": "use larger batches, or integers instead of floats",
+            "device": "make `transform=` or the augmentation cheaper, or do a part of it once, beforehand",
             "overhead": "use larger batches",
         }[name]
 
@@ -141,9 +159,10 @@ _NAMES = {
     "map": "the function given to `map`",
     "assemble": "putting samples into batches",
     "transfer": "the way to the device",
+    "device": "what the device does with a batch (`transform=`, and the dataset's own steps)",
     "overhead": "what is done once for each batch",
 }
 
 
 def _percent(part: float, whole: float = 1.0) -> str:
-    return f"{100 * part / whole if whole else 0:.0f} %"
+    return f"{min(100 * part / whole, 100) if whole else 0:.0f} %"

@@ -81,7 +81,7 @@ def tokenize_corpus(
         )
     bad = [_error_of(one) for one in stored.bad]
     if faults is not None:
-        faults.count(len(corpus), bad)
+        faults.check(len(corpus), len(bad), bad)
     elif bad:  # it was made by who skipped them
         raise bad[0]
     left_out = [one.record for one in stored.bad]

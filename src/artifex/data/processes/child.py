@@ -88,6 +88,8 @@ def _end_with(parent: int) -> None:
 def _sendable(error: BaseException, record: int | None) -> BaseException:
     """The error with the lines that it came from, or one that says the same, if it cannot cross."""
     lines = "".join(traceback.format_exception(error))
+    if isinstance(error, (SystemExit, StopIteration)):  # it would end the program, or the epoch
+        error = TransformError(f"what reads it has raised {error!r}", record=record)
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  (what was just made here)
     except Exception:
