@@ -82,17 +82,16 @@ class HostBatches:
 
     def __next__(self) -> HostBatch:
         try:
-            if self._workers is not None:
-                rows, arrays, bad = self._read_by(self._workers)
-            else:
-                rows, arrays, bad = (
-                    self._read_here() if self._clock is None else self._read_timed(self._clock)
-                )
-            if self._tally is not None:
-                self._tally.count(len(rows.numbers), [error for _, error in bad])
+            read = self._read_next()
+            if read is not None and self._tally is not None:
+                self._tally.count(len(read[0].numbers), [error for _, error in read[2]])
         except BaseException:
             self.close()
             raise
+        if read is None:
+            self.close()  # out here, where no error is on its way that an interrupt would be told along with
+            raise StopIteration
+        rows, arrays, bad = read
         texts = {name: arrays.pop(name).tolist() for name in self._texts}
         return HostBatch(rows, arrays, texts, tuple(row for row, _ in bad))
 
@@ -133,7 +132,12 @@ class HostBatches:
         if self._watch is not None:
             self._watch.close()
 
-    def _read_timed(self, clock: Clock) -> _Read:
+    def _read_next(self) -> _Read | None:
+        if self._workers is not None:
+            return self._read_by(self._workers)
+        return self._read_here() if self._clock is None else self._read_timed(self._clock)
+
+    def _read_timed(self, clock: Clock) -> _Read | None:
         before = use_clock(clock)
         clock.switch(ASSEMBLE)
         try:
@@ -142,15 +146,17 @@ class HostBatches:
             clock.switch(IDLE)
             use_clock(before)
 
-    def _read_here(self) -> _Read:
-        rows = next(self._rows)
+    def _read_here(self) -> _Read | None:
+        rows = next(self._rows, None)
+        if rows is None:
+            return None
         arrays = self._slots(rows)
         return rows, arrays, self._read(rows.numbers, arrays, self._random(rows))
 
-    def _read_by(self, workers: Workers) -> _Read:
+    def _read_by(self, workers: Workers) -> _Read | None:
         self._fill(workers, self._prefetch if self._has_begun else 1)
         if not self._ahead:
-            raise StopIteration
+            return None
         reading = self._ahead.popleft()
         reading.wait(self._watch)
         if self._has_begun:

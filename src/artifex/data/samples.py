@@ -216,9 +216,8 @@ class ItemReader:
     def fingerprint(self) -> Fingerprint:
         fields = {name: str(field) for name, field in self.spec.items()}
         identity = {"kind": type(self._items).__name__, "records": len(self), "fields": fields}
-        if not isinstance(
-            self._items, (list, tuple)
-        ):  # others may give other samples each time, or take long
+        # Others, and those made of these, may give other samples each time, or take long.
+        if type(self._items) not in (list, tuple):
             return identity
         numbers = sorted({len(self) * part // _SAMPLED_ITEMS for part in range(_SAMPLED_ITEMS)})
         return identity | {ROWS: [_item_digest(self._items[number], self._names) for number in numbers]}
