@@ -124,7 +124,7 @@ def test_bad_texts_are_left_out_and_written_down(tmp_path, bad_lines):
 def test_too_many_bad_texts(tmp_path, bad_lines):
     with (
         pytest.warns(BadRecordWarning),
-        pytest.raises(TooManyBadRecordsError, match="2 of 5 samples are bad"),
+        pytest.raises(TooManyBadRecordsError, match="2 of 5 samples of this epoch are bad"),
     ):
         tokenized(tmp_path, bad_lines, on_error="skip", max_errors=1)
 
