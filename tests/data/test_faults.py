@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 import warnings
 from multiprocessing import active_children
 
@@ -306,7 +307,10 @@ def test_a_record_that_crashes_its_process_is_tried_again_in_another(tmp_path):
     crashes.unlink()
     good, bad = retry_quarantine(file, dataset)
     assert [one.record for one in good] == [5] and bad == read_quarantine(file) == []
-    assert not [child for child in active_children() if child.name == "artifex-reader"]
+    patience = time.monotonic() + 10  # of a busy machine
+    while left := [child for child in active_children() if child.name == "artifex-reader"]:
+        assert time.monotonic() < patience, left
+        time.sleep(0.05)
 
 
 def test_lists_of_one_length_have_a_quarantine_each(tmp_path):
