@@ -7,9 +7,16 @@ import pytest
 from artifex.data.errors import ConfigError
 from artifex.generative_models.modalities.audio.stretch import phase_vocoder, pitch_shift, time_stretch
 
+# librosa 1.0 warns of arguments that its own effects still pass on.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The `(hop_length|n_fft)` parameter is deprecated:FutureWarning"
+)
+
 RATE = 16000
 SIZE = 6000
 FRAMES = {"n_fft": 512, "hop_length": 128}
+# librosa 1.0 ends a clip in another way than 0.11, which this agrees with: the last frame is left out there.
+COMPARED = slice(None, None if librosa.__version__ < "1" else -FRAMES["n_fft"])
 # What runs once need not be fast: it is compiled in half of the time.
 QUICKLY = {"compiler_options": {"xla_backend_optimization_level": 0}}
 stretch = jax.jit(time_stretch, static_argnames=("rate", "num_samples", "n_fft", "hop_length"), **QUICKLY)
@@ -49,7 +56,9 @@ def test_as_librosa_stretches(rate):
     expected = librosa.effects.time_stretch(voice(), rate=rate, **FRAMES)
     x = jnp.asarray(voice(), jnp.float32)
     result = stretch(x, rate=rate, num_samples=len(expected), **FRAMES)
-    np.testing.assert_allclose(result, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+    assert result.shape == expected.shape
+    bound = 2e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(result[COMPARED], expected[COMPARED], rtol=0, atol=bound)
 
 
 def test_as_librosa_vocodes():
@@ -91,7 +100,7 @@ def test_as_librosa_shifts(semitones):
     """With its best resampler, on what lies far below the end of the band: to 1e-3 of the peak, but for the ends."""
     expected = librosa.effects.pitch_shift(voice(), sr=RATE, n_steps=semitones, res_type="soxr_vhq", **FRAMES)
     result = shift(jnp.asarray(voice(), jnp.float32), semitones=semitones, **FRAMES)
-    difference = (np.asarray(result) - expected)[300:-300]
+    difference = (np.asarray(result) - expected)[COMPARED][300:-300]
     assert np.abs(difference).max() < 1e-3 * np.abs(expected).max()
 
 
