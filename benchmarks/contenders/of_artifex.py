@@ -177,6 +177,11 @@ def _frames_first(key: Any, sample: dict[str, Any]) -> dict[str, Any]:
     return {**sample, "spectrogram": sample["spectrogram"].T}
 
 
+def _kept_frames_first(sample: dict[str, Any]) -> dict[str, Any]:
+    """The spectrogram alone, as all others have it and keep it."""
+    return {"spectrogram": np.ascontiguousarray(sample["spectrogram"].T)}
+
+
 def recordings(work: Recordings) -> Iterator[Any]:
     from artifex.generative_models.modalities.audio.steps import Spectrogram
 
@@ -188,8 +193,8 @@ def features(work: tuple[Recordings, np.ndarray], cache: str) -> Iterator[Any]:
     """From the second epoch on."""
     files, _ = work
     where = {"cache_dir": files.spare / "cache"} if cache == "disk" else {}
-    dataset = _sounds(files, crop="start").spectrograms()
-    batches = _batches(dataset, files.batch_size, cache=cache, transform=_frames_first, **where)
+    dataset = _sounds(files, crop="start").spectrograms().map(_kept_frames_first, version="1")
+    batches = _batches(dataset, files.batch_size, cache=cache, **where)
     for _ in range(2 * len(files.paths) // files.batch_size):
         next(batches)
     yield from batches
