@@ -73,6 +73,7 @@ PUBLIC = {
         "bucket_edges",
         "known_good",
         "open_text",
+        "open_tokens",
         "read_quarantine",
         "retry_quarantine",
         "with_names",

@@ -8,7 +8,7 @@ from artifex.data.faults import BadRecordWarning, read_quarantine
 from artifex.data.sequences import Frame
 from artifex.data.sources.text import open_text
 from artifex.data.text_reader import TextReader
-from artifex.data.tokenized import tokenize_corpus
+from artifex.data.tokenized import open_tokens, tokenize_corpus
 from artifex.data.tokenizers import SpecialTokens
 from artifex.data.tokenizers.byte import ByteTokenizer
 
@@ -119,6 +119,20 @@ def test_bad_texts_are_left_out_and_written_down(tmp_path, bad_lines):
     with pytest.warns(BadRecordWarning):
         again = tokenized(tmp_path, bad_lines, **settings)
     assert documents_of(again) == documents_of(made)
+
+
+def test_tokens_are_there_without_their_texts(tmp_path, bad_lines):
+    with pytest.warns(BadRecordWarning):
+        made = tokenized(tmp_path, bad_lines, on_error="skip", max_errors=2)
+    bad_lines.unlink()
+    again = open_tokens(str(made.folder))
+    np.testing.assert_array_equal(again.tokens, made.documents.tokens)
+    np.testing.assert_array_equal(again.lengths, made.documents.lengths)
+    (made.folder / "manifest.json").write_text("[]")
+    with pytest.raises(ConfigError, match="is damaged: its manifest is not one of version 1"):
+        open_tokens(made.folder)
+    with pytest.raises(ConfigError, match="has no manifest.json: it is no token store"):
+        open_tokens(tmp_path)
 
 
 def test_too_many_bad_texts(tmp_path, bad_lines):

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from artifex.data.sources.text import open_text as open_text
     from artifex.data.stats import LoaderStats as LoaderStats
     from artifex.data.token_arrays import TokenArrays as TokenArrays
+    from artifex.data.tokenized import open_tokens as open_tokens
     from artifex.data.windows import WindowReader as WindowReader
 
 _ON_FIRST_USE = {
@@ -84,6 +85,7 @@ _ON_FIRST_USE = {
     "PaddedReader": "artifex.data.padded",
     "WindowReader": "artifex.data.windows",
     "TokenArrays": "artifex.data.token_arrays",
+    "open_tokens": "artifex.data.tokenized",
     "Packing": "artifex.data.plan.packing",
     "pack_best_fit": "artifex.data.plan.packing",
     "pack_concat": "artifex.data.plan.packing",

@@ -124,13 +124,41 @@ def store_tokens(
     return stored
 
 
-def _opened(home: Path, num_documents: int) -> StoredTokens | None:
+def open_store(home: Path) -> StoredTokens:
+    """The store that lies in a folder: `StoredTokens.folder` of whoever made it.
+
+    Raises:
+        ConfigError: there is none, it is not finished, or it is damaged.
+    """
+    try:
+        manifest = _manifest(home)
+    except OSError as error:
+        raise ConfigError(f"`folder` {str(home)!r} cannot be read: {error.strerror or error}") from error
+    if manifest is None:
+        raise ConfigError(
+            f"`folder` {str(home)!r} has no {_MANIFEST}: it is no token store, or one that is not finished"
+        )
+    stored = _opened(home, int(manifest["num_documents"]))
+    assert stored is not None
+    return stored
+
+
+def _manifest(home: Path) -> dict[str, Any] | None:
     try:
         manifest = json.loads((home / _MANIFEST).read_text())
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise _damaged(home, f"its manifest is no JSON: {error}") from None
+    if not isinstance(manifest, dict) or manifest.get("version") != _VERSION:
+        raise _damaged(home, f"its manifest is not one of version {_VERSION}")
+    return manifest
+
+
+def _opened(home: Path, num_documents: int) -> StoredTokens | None:
+    manifest = _manifest(home)
+    if manifest is None:
+        return None
     offsets = np.memmap(home / _OFFSETS, np.dtype("<i8"), "r") if num_documents else np.zeros(1, np.int64)
     if len(offsets) != num_documents + 1 or _sum(offsets) != manifest["offsets_crc32"]:
         raise _damaged(home, "its offsets do not match their checksum")

@@ -12,10 +12,11 @@ from artifex.data.cache_dir import default_cache_dir
 from artifex.data.checks import check_bool
 from artifex.data.errors import ConfigError, RecordError
 from artifex.data.faults import BadRecord, OnError, make_faults
+from artifex.data.fingerprint import Fingerprint
 from artifex.data.progress import Progress
 from artifex.data.text_reader import FramedTexts, TextReader
 from artifex.data.token_arrays import TokenArrays
-from artifex.data.token_store import BadDocument, OnBadDocument, store_tokens
+from artifex.data.token_store import BadDocument, OnBadDocument, StoredTokens, open_store, store_tokens
 from artifex.data.tokenizers import SpecialTokens
 from artifex.data.workers import worker_count
 
@@ -84,16 +85,34 @@ def tokenize_corpus(
         faults.check(len(corpus), len(bad), bad)
     elif bad:  # it was made by who skipped them
         raise bad[0]
+    return Tokenized(_good(stored, identity), stored.folder, () if faults is None else faults.records)
+
+
+def open_tokens(folder: str | os.PathLike[str]) -> TokenArrays:
+    """The documents of a corpus that was tokenized before, for a program that does not have the texts.
+
+        documents = open_tokens(tokens.folder)  # of what `dataset.tokenized()` gave
+
+    Args:
+        folder: where they lie.
+
+    Raises:
+        ConfigError: there are none, or they are damaged.
+    """
+    stored = open_store(Path(folder))
+    return _good(stored, {"kind": "tokens", "store": stored.folder.name})
+
+
+def _good(stored: StoredTokens, identity: Fingerprint) -> TokenArrays:
+    """The documents that could be had."""
     left_out = [one.record for one in stored.bad]
-    if len(left_out) == len(corpus) or not len(stored.tokens):
-        raise ConfigError(f"there is no token in the {len(corpus)} texts, of which {len(left_out)} are bad")
+    if not len(stored.tokens):
+        raise ConfigError(
+            f"there is no token in the {len(stored.offsets) - 1} texts, of which {len(left_out)} are bad"
+        )
     # A bad document has no tokens: it begins where the next one does.
     offsets = np.delete(stored.offsets, left_out) if left_out else stored.offsets
-    return Tokenized(
-        TokenArrays(stored.tokens, offsets, identity),
-        stored.folder,
-        () if faults is None else faults.records,
-    )
+    return TokenArrays(stored.tokens, offsets, identity)
 
 
 def _advance(bar: Progress) -> Callable[[int, int], None]:

@@ -131,6 +131,7 @@ class TextDataset(RecordDataset):
             rngs=self.rngs,
             root_key=self.root_key,
             bad_records=made.bad,
+            folder=made.folder,
         )
 
     def get_sample_text(self, index: int) -> str:

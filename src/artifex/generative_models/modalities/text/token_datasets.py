@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -48,12 +49,14 @@ class TokenDataset(RecordDataset):
         rngs: one key is drawn from it, unless there is a `root_key`.
         root_key: what is random about the dataset follows from it.
         bad_records: texts that have no number here, since they could not be had.
+        folder: where the documents lie, if they are in files; see `open_tokens`.
 
     Attributes:
         params: the settings of the sequences.
         documents: the token ids, by number.
         packing: which pieces stand in which row, after `packed`; else None.
         bad_records: as it was given.
+        folder: as it was given.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class TokenDataset(RecordDataset):
         rngs: RngStreams,
         root_key: Key[Array, ""] | None = None,
         bad_records: tuple[BadRecord, ...] = (),
+        folder: Path | None = None,
     ) -> None:
         self.params = TextParams.of(config)
         if not isinstance(documents, Documents):
@@ -73,7 +77,7 @@ class TokenDataset(RecordDataset):
                 f"{type(documents).__name__}"
             )
         super().__init__(TextParams() if config is None else config, split, rngs=rngs, root_key=root_key)
-        self.documents, self.bad_records = documents, bad_records
+        self.documents, self.bad_records, self.folder = documents, bad_records, folder
         self.packing: Packing | None = None
         self._reader: Reader = PaddedReader(documents, self.params.max_length, *self._ends())
 
@@ -182,6 +186,7 @@ class TokenDataset(RecordDataset):
             rngs=self.rngs,
             root_key=self.root_key,
             bad_records=self.bad_records,
+            folder=self.folder,
         )
         dataset._reader = reader
         return dataset
