@@ -133,6 +133,11 @@ def test_integers_are_labels_as_they_are(tmp_path):
     assert source.labels.tolist() == [7, -1] and source.classes == ()
 
 
+def test_what_only_looks_like_integers_are_names(tmp_path):
+    source = listed(tmp_path, "path,label\na.wav,--5\nb.wav,-\n")
+    assert source.classes == ("-", "--5") and source.labels.tolist() == [1, 0]
+
+
 def test_a_list_is_the_same_wherever_it_lies(tmp_path):
     content = "path,text\na.wav,one\n"
     fill(tmp_path, "one/x", "other/x")
@@ -189,6 +194,11 @@ def test_bad_lists(content, message, tmp_path):
             '{"path": "a.wav", "text": "x"}\n{"path": "a.wav"}',
             r"line 2: columns \['path'\], and of the first row",
         ),
+        ('{"path": "a.wav", "offset": 1' + 400 * "0" + "}", "line 1: `offset` must be 0 or more seconds"),
+        ('{"path": "a\\u0000.wav"}', "line 1: `path` has a character that is none: 'a.x00.wav'"),
+        ('{"path": "\\ud800.wav"}', "line 1: `path` has a character that is none"),
+        ('{"path": "a.wav", "text": "\\ud800"}', "line 1: `text` has a character that is none"),
+        (100_000 * "[", "line 1: no JSON"),
     ],
 )
 def test_bad_lists_of_json(content, message, tmp_path):

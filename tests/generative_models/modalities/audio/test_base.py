@@ -96,6 +96,17 @@ def test_rates_that_contradict_each_other():
 
 
 @pytest.mark.parametrize(
+    "method", ["compute_spectrogram", "compute_mel_spectrogram", "compute_stft", "compute_mfcc"]
+)
+def test_spectrograms_are_made_of_sound_at_the_configs_rate(method):
+    compute = getattr(modality(), method)
+    with pytest.raises(ConfigError, match="carries 4000 Hz, and `sample_rate` of the config is 8000"):
+        compute(Waveform(tone(0.1), 4000))
+    mixed = compute(Waveform(np.stack([tone(0.1), 0 * tone(0.1)]), RATE))
+    np.testing.assert_allclose(mixed, compute(tone(0.1) / 2), atol=1e-5)
+
+
+@pytest.mark.parametrize(
     ("data", "message"),
     [
         ([0.0, 1.0], "must be an array, got list"),
@@ -135,6 +146,12 @@ def test_stfts_are_librosas_and_go_back():
     assert one.inverse_stft(np.stack([made, made]), length=100).shape == (2, 100)
     with pytest.raises(ShapeError, match="`spectrum` must be complex"):
         one.inverse_stft(np.abs(made))
+
+
+@pytest.mark.parametrize("shape", [(20, 5), (513, 5), (129, 0), (0, 129, 5)])
+def test_spectra_that_are_not_the_configs_are_told(shape):
+    with pytest.raises(ShapeError, match=r"`spectrum` must be complex \(129, n\)"):
+        modality().inverse_stft(np.zeros(shape, np.complex64))
 
 
 def test_mfcc_are_librosas():

@@ -9,11 +9,14 @@ from flax import nnx
 
 from artifex.data import create_data_loader
 from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, ShapeError, UnknownNameError
+from artifex.data.reader import ArrayReader
+from artifex.generative_models.modalities.audio import Waveform
 from artifex.generative_models.modalities.audio.augment import random_gain
 from artifex.generative_models.modalities.audio.base import AudioModality
 from artifex.generative_models.modalities.audio.config import AudioModalityConfig
 from artifex.generative_models.modalities.audio.datasets import (
     ArrayAudioDataset,
+    AudioDataset,
     AudioFolderDataset,
     SyntheticAudioDataset,
 )
@@ -96,6 +99,26 @@ def test_clips_of_any_lengths():
     assert [int((sample["audio"] > 0).sum()) for sample in dataset] == [300, 1000, 1000]
     quiet = ArrayAudioDataset([np.full(n, 128, np.uint8) for n in (5, 9)], config=RAW, rngs=nnx.Rngs(0))
     assert not np.asarray(quiet.get_batch(2)["audio"]).any()
+
+
+def test_the_rate_that_waveforms_carry_is_theirs():
+    sounds = [Waveform(sound(2 * RATE, seconds)[:, 0], 2 * RATE) for seconds in (0.1, 0.2)]
+    carried = ArrayAudioDataset(sounds, config=RAW, rngs=nnx.Rngs(0))
+    said = ArrayAudioDataset([*map(np.asarray, sounds)], sample_rate=2 * RATE, config=RAW, rngs=nnx.Rngs(0))
+    assert int(carried[0]["length"]) == 800
+    np.testing.assert_array_equal(carried[1]["audio"], said[1]["audio"])
+    stereo = Waveform(np.stack([sounds[0], 0 * sounds[0]]), 2 * RATE)
+    mixed = ArrayAudioDataset([stereo, sounds[1]], config=RAW, rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(mixed[0]["audio"], carried[0]["audio"] / 2, atol=1e-7)
+    for wrong, error, message in (
+        ([sounds[0], Waveform(sounds[1], RATE)], ConfigError, "clips of one rate, got 8000, 16000 Hz"),
+        (stereo, ShapeError, r"got one sound, \[2, 1600\]"),
+        (None, ShapeError, "got NoneType"),
+    ):
+        with pytest.raises(error, match=message):
+            ArrayAudioDataset(wrong, config=RAW, rngs=nnx.Rngs(0))
+    with pytest.raises(ConfigError, match="`sample_rate` 8000 is not the 16000 Hz"):
+        ArrayAudioDataset(sounds, config=RAW, sample_rate=RATE, rngs=nnx.Rngs(0))
 
 
 def test_files_by_their_folders(folder):
@@ -222,6 +245,16 @@ def test_spectrograms_are_kept_on_disk(folder, tmp_path, monkeypatch):
         create_data_loader(random, 6, **settings)
 
 
+def test_kept_spectrograms_are_those_of_the_rate(tmp_path):
+    reader = ArrayReader({"audio": sound(RATE, 0.2)[:, 0][None]})
+    made = []
+    for rate in (RATE, 2 * RATE):
+        dataset = AudioDataset(CONFIG, rngs=nnx.Rngs(0), reader=reader, rate=rate).spectrograms()
+        made.append(create_data_loader(dataset, 1, cache="disk", cache_dir=tmp_path).batch(0)["spectrogram"])
+        np.testing.assert_array_equal(made[-1][0], dataset[0]["spectrogram"])
+    assert not np.array_equal(*made)
+
+
 def test_a_bad_file_is_told_or_left_out(folder, tmp_path):
     write(tmp_path / "good.wav", sound(RATE, 0.2), RATE)
     (tmp_path / "bad.wav").write_text("no sound")
@@ -256,6 +289,16 @@ def test_a_bad_file_is_told_or_left_out(folder, tmp_path):
             lambda f: AudioFolderDataset(f, config=CONFIG, crop="start", stride=1, rngs=nnx.Rngs(0)),
             ConfigError,
             "`stride` cuts files into windows",
+        ),
+        (
+            lambda f: AudioFolderDataset(f, config=CONFIG, stride=0.2, rngs=nnx.Rngs(0)),
+            ConfigError,
+            "`stride` must be from 0.000125 s, a sample, to 0.125 s, .* got 0.2",
+        ),
+        (
+            lambda f: AudioFolderDataset(f, config=CONFIG, stride=1e-5, rngs=nnx.Rngs(0)),
+            ConfigError,
+            "`stride` must be from .* got 1e-05",
         ),
         (
             lambda f: AudioFolderDataset(f, config=CONFIG, columns={}, rngs=nnx.Rngs(0)),

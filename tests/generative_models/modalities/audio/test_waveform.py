@@ -26,6 +26,13 @@ def test_silence_has_no_peak():
     assert peak_normalize(jnp.zeros(3)).tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("peak", [0.5, 1e-30])
+def test_gradients_of_faint_clips_are_finite(peak):
+    """Of (x, p) it is (x / p, 1), and of the sum (1 / p, -x / p^2), x being 0 here."""
+    gradient = jax.grad(lambda x: peak_normalize(x).sum())(jnp.array([0.0, peak]))
+    np.testing.assert_allclose(gradient * peak, [1, 0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("b", [1, 4, 6])
 def test_mapped_is_vmapped(b):
     """Four clips of 2^14 samples are done at a time, so that of six two are left over. Gradients go through."""

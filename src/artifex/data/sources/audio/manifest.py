@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ _COLUMNS = ("path", "label", "text", "speaker", "offset", "duration")
 _SECONDS = ("offset", "duration")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON = (".jsonl", ".ndjson", ".json")
+_INTEGER = re.compile(r"-?\d{1,4000}")
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # halves of a character, which JSON can name alone
 
 
 def audio_manifest(
@@ -105,7 +108,7 @@ def _json_rows(name: str, file: Any) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{name!r}, line {line}: no JSON: {error}") from error
         if not isinstance(row, dict):
             raise ConfigError(f"{name!r}, line {line}: an object is wanted, got {type(row).__name__}")
@@ -126,6 +129,8 @@ def _string(name: str, row: _Row, key: str, called: dict[str, str]) -> str:
     value = row[1][key]
     if not isinstance(value, str) or (key == "path" and not value):
         raise ConfigError(f"{name!r}, line {row[0]}: `{called[key]}` must be a string, got {value!r}")
+    if _NO_TEXT.search(value) or (key == "path" and "\0" in value):
+        raise ConfigError(f"{name!r}, line {row[0]}: `{called[key]}` has a character that is none: {value!r}")
     return value
 
 
@@ -138,7 +143,7 @@ def _labels(name: str, rows: list[_Row], called: dict[str, str]) -> tuple[Any, t
             raise ConfigError(
                 f"{name!r}, line {line}: `{called['label']}` must be an int or a name, got {value!r}"
             )
-    if all(isinstance(value, int) or value.lstrip("-").isdecimal() for value in values):
+    if all(isinstance(value, int) or _INTEGER.fullmatch(value) for value in values):
         numbers = [int(value) for value in values]
         if max(numbers) >= 2**31 or min(numbers) < -(2**31):
             raise ConfigError(f"{name!r}: labels must fit in int32, got {min(numbers)} to {max(numbers)}")
@@ -166,7 +171,7 @@ def _seconds(name: str, row: _Row, key: str, called: dict[str, str]) -> float | 
         raise ConfigTypeError(f"{name!r}, line {row[0]}: `{called[key]}` must be seconds, got {value!r}")
     try:
         seconds = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         seconds = float("nan")
     if not (0 < seconds < float("inf") or (key == "offset" and seconds == 0)):
         rule = "0 or more" if key == "offset" else "above 0"

@@ -21,6 +21,7 @@ from artifex.generative_models.modalities.audio.mel import mel_spectrogram, mel_
 from artifex.generative_models.modalities.audio.prepare import (
     checked_clips,
     clips_and_rate,
+    clips_at,
     log_mel,
     prepare,
     spectrogram,
@@ -151,21 +152,25 @@ class AudioModality(BaseModalityImplementation):
         """(bins, frames) of clips (t,) or (b, t) at the config's rate: what its `spectrogram_type` says.
 
         "mel" is `compute_mel_spectrogram`; "stft" the magnitudes of `compute_stft`, (n_fft // 2 + 1, frames).
+
+        Raises:
+            ShapeError: rank or dtype are wrong, or there is no sample; as the next three.
+            ConfigError: it is a `Waveform` of another rate; as the next three.
         """
-        return _of_clips(_computed(spectrogram, self.config), checked_clips(waveform))
+        return _of_clips(_computed(spectrogram, self.config), clips_at(waveform, self.sample_rate))
 
     def compute_mel_spectrogram(self, waveform: Any) -> Float[Array, "*b m n"]:
         """The logarithms, ln, of the powers of mel bands, (n_mels, frames), none below ln(log_floor)."""
-        return _of_clips(_computed(log_mel, self.config), checked_clips(waveform))
+        return _of_clips(_computed(log_mel, self.config), clips_at(waveform, self.sample_rate))
 
     def compute_stft(self, waveform: Any) -> Complex[Array, "*b f n"]:
         """The spectra of the frames, complex64 (n_fft // 2 + 1, frames)."""
-        return _of_clips(_computed(_stft, self.config), checked_clips(waveform))
+        return _of_clips(_computed(_stft, self.config), clips_at(waveform, self.sample_rate))
 
     def compute_mfcc(self, waveform: Any, n_mfcc: int = 20) -> Float[Array, "*b {n_mfcc} n"]:
         """Mel-frequency cepstral coefficients, (n_mfcc, frames), of mel bands in dB, as librosa's."""
         compute = _computed(_mfcc, self.config, check_integer("n_mfcc", n_mfcc, 1, self.config.n_mels))
-        return _of_clips(compute, checked_clips(waveform))
+        return _of_clips(compute, clips_at(waveform, self.sample_rate))
 
     def inverse_stft(self, spectrum: Any, length: int | None = None) -> Float[Array, "*b t"]:
         """The clips of spectra (f, n) or (b, f, n), as `compute_stft` makes them.
@@ -175,12 +180,13 @@ class AudioModality(BaseModalityImplementation):
             length: samples of a clip; that of a processed one where it is left out.
 
         Raises:
-            ShapeError: rank or dtype are wrong.
+            ShapeError: rank or dtype are wrong, or the bins are not the n_fft // 2 + 1 of the config.
         """
-        array = jnp.asarray(spectrum)
-        if not jnp.issubdtype(array.dtype, jnp.complexfloating) or array.ndim not in (2, 3):
+        array, bins = jnp.asarray(spectrum), self.config.n_fft // 2 + 1
+        is_complex = jnp.issubdtype(array.dtype, jnp.complexfloating)
+        if not is_complex or array.ndim not in (2, 3) or array.shape[-2] != bins or 0 in array.shape:
             raise ShapeError(
-                f"`spectrum` must be complex (f, n) or (b, f, n), got {array.dtype}{list(array.shape)}"
+                f"`spectrum` must be complex ({bins}, n) or (b, {bins}, n), got {array.dtype}{list(array.shape)}"
             )
         samples = self.n_time_steps if length is None else check_size("length", length)
         single = array.ndim == 2

@@ -18,13 +18,13 @@ from artifex.data.audio import AudioWindows, audio_reader
 from artifex.data.checks import LARGEST_INT32, check_choice, check_integer, check_positive, check_size
 from artifex.data.codecs.audio import AudioCodec, AudioCrop, AudioLimits, AudioPad
 from artifex.data.device import Step
-from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError
+from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.reader import ArrayReader, NumberReader, Reader
 from artifex.data.sources.audio import AudioSource, audio_folder, audio_manifest, librispeech, vctk
 from artifex.data.types import Split
 from artifex.generative_models.modalities.audio import compose
 from artifex.generative_models.modalities.audio.config import AudioModalityConfig
-from artifex.generative_models.modalities.audio.prepare import checked_clips
+from artifex.generative_models.modalities.audio.stacked import stacked
 from artifex.generative_models.modalities.audio.steps import HostSpectrogram, Prepare
 from artifex.generative_models.modalities.audio.synthesis import AudioType
 from artifex.generative_models.modalities.base import RngStreams
@@ -170,12 +170,12 @@ class ArrayAudioDataset(AudioDataset):
     """Clips that are in memory, or memory-mapped: a batch is one gather.
 
     Args:
-        audio: (n, t), float in [-1, 1], or uint8, int16 or int32 as in WAV files; or a list of n clips of any
-            lengths, which are filled up with zeros to the longest, so that `length` says what is of the clip. Clips
-            of other rates and lengths than the config's are brought to it on the device: cut, or filled up, at their
-            end.
+        audio: (n, t), float in [-1, 1], or uint8, int16 or int32 as in WAV files; or a list of n clips or `Waveform`s
+            of any lengths, which are filled up with zeros to the longest, so that `length` says what is of the clip.
+            Clips of other rates and lengths than the config's are brought to it on the device: cut, or filled up, at
+            their end.
         labels: (n, ...) numbers, or None.
-        sample_rate: of `audio`, Hz; None: the config's.
+        sample_rate: of `audio`, Hz; None: that which all `Waveform`s carry, else the config's.
         config: rate, length and level of the clips.
         split: "train", "val" or "test".
         rngs: one key is drawn from it.
@@ -183,6 +183,7 @@ class ArrayAudioDataset(AudioDataset):
 
     Raises:
         ShapeError: `audio` has another rank or dtype, or `labels` another length.
+        ConfigError: there is no clip, or they are of several rates.
     """
 
     def __init__(
@@ -196,12 +197,8 @@ class ArrayAudioDataset(AudioDataset):
         rngs: RngStreams,
         augment: Augmentation | None = None,
     ) -> None:
-        rate = (
-            _checked_config(config).sample_rate
-            if sample_rate is None
-            else check_size("sample_rate", sample_rate)
-        )
-        arrays = dict(_stacked(audio, rate, config))
+        fields, rate = stacked(audio, sample_rate, _checked_config(config))
+        arrays = dict(fields)
         if labels is not None:
             arrays["labels"] = np.asarray(labels)
         identity = {"kind": "audio_arrays", "rate": rate, "config": config.to_dict()}
@@ -285,13 +282,23 @@ class AudioFolderDataset(AudioDataset):
         sounds = _source(root, layout, labels, columns)
         self.source: AudioSource | AudioWindows = sounds
         if stride is not None:
-            samples = max(1, round(check_positive("stride", stride) * config.sample_rate))
+            samples = _samples_of(stride, config)
             self.source = AudioWindows(
                 sounds, config.sample_rate, config.n_time_steps, samples, cache_dir=cache_dir
             )
         self.classes, self.class_to_idx, self.skipped = sounds.classes, sounds.class_to_idx, sounds.skipped
         self.labels = self.source.labels
         super().__init__(config, split, rngs=rngs, reader=audio_reader(self.source, codec), augment=augment)
+
+
+def _samples_of(stride: float, config: AudioModalityConfig) -> int:
+    samples = round(check_positive("stride", stride) * config.sample_rate)
+    if samples < 1 or stride > config.duration:
+        raise ConfigError(
+            f"`stride` must be from {1 / config.sample_rate:g} s, a sample, to {config.duration:g} s, the `duration` "
+            f"of a clip, so that nothing is left out, got {stride}"
+        )
+    return min(samples, config.n_time_steps)
 
 
 def _source(
@@ -350,28 +357,3 @@ def _numbers(dataset: RecordDataset, size: int, kinds: tuple[AudioType, ...]) ->
     }
     names = tuple(kind.value for kind in kinds)
     return NumberReader(size, dataset.sample_root, identity, {"audio_type": names})
-
-
-def _stacked(audio: Any, rate: int, config: AudioModalityConfig) -> Mapping[str, npt.NDArray[Any]]:
-    if isinstance(audio, np.ndarray) or hasattr(audio, "__array__"):
-        array = np.asarray(audio)
-        if array.ndim != 2:
-            raise ShapeError(f"`audio` must have shape (n, t), or be a list of clips (t,), got {array.shape}")
-        checked_clips(array[:1])
-        return {"audio": array}
-    clips = [np.asarray(clip) for clip in audio]
-    for number, clip in enumerate(clips):
-        if clip.ndim != 1 or clip.dtype != clips[0].dtype or not clip.size:
-            raise ShapeError(
-                f"`audio` must be clips (t,) of one dtype, with a sample at least, got "
-                f"{clip.dtype}{list(clip.shape)} at {number}"
-            )
-    if not clips:
-        raise ConfigError("`audio` is empty: a dataset needs at least one clip")
-    checked_clips(clips[0])
-    silence = 128 if clips[0].dtype == np.uint8 else 0
-    stacked = np.full((len(clips), max(map(len, clips))), silence, clips[0].dtype)
-    for row, clip in zip(stacked, clips, strict=True):
-        row[: len(clip)] = clip
-    made = [min(-(-len(clip) * config.sample_rate // rate), config.n_time_steps) for clip in clips]
-    return {"audio": stacked, "length": np.array(made, np.int32)}

@@ -81,6 +81,21 @@ def checked_clips(data: Any) -> Array:
     return jnp.asarray(data)
 
 
+def clips_at(data: Any, rate: int) -> Array:
+    """`checked_clips` of what is at that rate already; several channels of a `Waveform` are mixed.
+
+    Raises:
+        ConfigError: it is a `Waveform` of another rate.
+    """
+    clips, carried = clips_and_rate(data, None, rate)
+    if carried != rate:
+        raise ConfigError(
+            f"the waveform carries {carried} Hz, and `sample_rate` of the config is {rate}; `process` brings it "
+            f"there, and `np.asarray(waveform)` carries no rate"
+        )
+    return checked_clips(clips)
+
+
 def clips_and_rate(data: Any, sample_rate: int | None, otherwise: int) -> tuple[Any, int]:
     """Clips of one channel, and their rate: as said, or as a `Waveform` carries it, or `otherwise`.
 

@@ -56,8 +56,8 @@ def resample(waveform: Float[Array, " t"], *, from_rate: int, to_rate: int) -> F
     rows = frame(padded, frame_length=bank.span, hop_length=bank.inputs)[:periods]
     parts = [
         jnp.matmul(rows[:, start : start + len(weights)], jnp.asarray(weights, x.dtype), precision="highest")
-        for start, weights in zip(bank.starts, bank.weights, strict=True)
-        if periods > 1 or start < n * bank.inputs / bank.outputs
+        for first, start, weights in zip(bank.firsts, bank.starts, bank.weights, strict=True)
+        if periods > 1 or first < n
     ]
     return jnp.concatenate(parts, axis=1).reshape(-1)[:n].astype(waveform.dtype)
 
@@ -81,6 +81,8 @@ class _Polyphase:
     """Samples before the first of a period that its first output sees."""
     span: int
     """Samples that a period sees."""
+    firsts: tuple[int, ...]
+    """The first output of each group."""
     starts: tuple[int, ...]
     """Where in them each group of outputs begins to look."""
     weights: tuple[NDArray[np.float32], ...]
@@ -101,15 +103,16 @@ def _polyphase(up: int, down: int) -> _Polyphase:
             f"as they are read"
         )
     before = ceil(half)
+    firsts = tuple(range(0, outputs, block))
     starts: list[int] = []
     weights: list[NDArray[np.float32]] = []
-    for first in range(0, outputs, block):
+    for first in firsts:
         places = np.arange(first, min(first + block, outputs)) * (down / up)
         low, high = floor(places[0] - half) + 1, floor(places[-1] + half)
         starts.append(before + low)
         weights.append(_kernel(np.arange(low, high + 1)[:, None] - places, half, min(1.0, up / down)))
     span = starts[-1] + len(weights[-1])
-    return _Polyphase(outputs, inputs, before, span, tuple(starts), tuple(weights))
+    return _Polyphase(outputs, inputs, before, span, firsts, tuple(starts), tuple(weights))
 
 
 def _kernel(distance: NDArray[np.float64], half: float, band: float) -> NDArray[np.float32]:

@@ -125,7 +125,7 @@ class HostSpectrogram:
     @property
     def version(self) -> str:
         """Another one where other spectrograms come out."""
-        return f"spectrogram {digest([self.config.to_json()])} jax {jax.__version__}"
+        return f"spectrogram {digest([self.config.to_json(), str(self.rate)])} jax {jax.__version__}"
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         if "audio" not in sample:
