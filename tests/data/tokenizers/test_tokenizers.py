@@ -216,6 +216,44 @@ def test_a_token_that_only_tiktoken_would_make_is_seen():
     assert LibraryTokenizer(byte_level(merges[1:]).to_str()).engine == "tiktoken"
 
 
+def test_a_pattern_that_both_understand_otherwise_is_left_to_the_library():
+    r"""U+200D, which joins emoji, is in `\w` for one of them, and the merge of its first byte with "a" shows it."""
+    library = byte_level([("a", "â")])
+    library.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"\w+|\W"), "isolated"),
+            tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    ranks = {**{bytes([i]): i for i in range(256)}, b"a\xe2": 256}
+    other = tiktoken.Encoding("x", pat_str=r"\w+|\W", mergeable_ranks=ranks, special_tokens={})
+    assert 256 in other.encode_ordinary("a\u200d") and 256 not in library.encode("a\u200d").ids
+    tokenizer = LibraryTokenizer(library.to_str())
+    assert tokenizer.encode("a\u200d").tolist() == library.encode("a\u200d").ids
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_same"),
+    [
+        (fast._GPT2, True),
+        (  # of Llama 3
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+            r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+            True,
+        ),
+        (r"[^\r\n\p{Lu}\p{M}]?+\d++|\s|[/\-\]]", True),
+        (r"\w+", False),
+        (r"a\b", False),
+        (r"a$|^b", False),
+        (r"[[:alpha:]]+", False),
+        (r"[a-z&&[^b]]", False),
+        (r"\x41", False),
+    ],
+)
+def test_patterns_that_mean_the_same_to_both(pattern, is_same):
+    assert bool(fast._SAME.fullmatch(pattern)) is is_same
+
+
 def test_ids_in_another_order_than_the_merges():
     parsed = json.loads(byte_level([("a", "b"), ("ab", "c")]).to_str())
     vocabulary = parsed["model"]["vocab"]
