@@ -1,5 +1,6 @@
 """A corpus tokenized once: the same tokens, whoever is killed, whatever is damaged."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -123,13 +124,81 @@ def test_a_damaged_part_is_made_again(tmp_path, damage):
 
 
 @pytest.mark.parametrize(
-    ("name", "match"), [("tokens", "file of tokens"), ("offsets", "offsets"), ("manifest.json", "manifest")]
+    ("name", "match"),
+    [("tokens", "file of tokens"), ("offsets", "file of offsets"), ("manifest.json", "manifest")],
 )
-def test_damage_of_a_finished_store_is_told(tmp_path, name, match):
+@pytest.mark.parametrize("left", [-8, 0])
+def test_damage_of_a_finished_store_is_told(tmp_path, name, match, left):
     path = store(Counted(100), tmp_path).folder / name
-    path.write_bytes(path.read_bytes()[:-8])
+    path.write_bytes(path.read_bytes()[:left])
     with pytest.raises(ConfigError, match=f"is damaged: its {match}.*delete the folder"):
         store(Counted(100), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "match"),
+    [
+        ("manifest.json", b"{}", "its manifest is not one of version 1"),
+        ("manifest.json", b'{"version": 1}', "its manifest is none: KeyError: 'num_tokens'"),
+        ("manifest.json", b"[]", "its manifest is not one of version 1"),
+        ("offsets", bytes(101 * 8), "its offsets do not match their checksum"),
+    ],
+)
+def test_other_content_of_a_finished_store_is_told(tmp_path, name, data, match):
+    (store(Counted(100), tmp_path).folder / name).write_bytes(data)
+    with pytest.raises(ConfigError, match=f"is damaged: {match}"):
+        store(Counted(100), tmp_path)
+
+
+def test_a_build_goes_on_where_another_one_has_finished(tmp_path):
+    """The other one deletes what the store was made of, and with it the file that is being written here."""
+
+    class Overtaken(Counted):
+        def encode(self, indices):
+            if indices[-1] == self.size - 1 and not list(tmp_path.glob("*/manifest.json")):
+                store(Counted(self.size), tmp_path)
+            return super().encode(indices)
+
+    assert_whole(store(Overtaken(100), tmp_path), 100)
+    names = sorted(path.name for path in next(tmp_path.iterdir()).iterdir())
+    assert names == ["manifest.json", "offsets", "tokens"]
+
+
+def test_a_full_disk_is_told_and_nothing_half_written_is_left(tmp_path, monkeypatch):
+    def full(_file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(token_store.os, "fsync", full)
+        with pytest.raises(ConfigError, match="`cache_dir` .* No space left on device; free some space"):
+            store(Counted(100), tmp_path)
+    assert list(tmp_path.glob("*/*")) == []
+    assert_whole(store(Counted(100), tmp_path), 100)
+
+
+def test_long_documents_are_taken_a_few_at_a_time(tmp_path, monkeypatch):
+    """Of 40 tokens each, two are more than 64 tokens; of one token each there may be four at a time."""
+    monkeypatch.setattr(token_store, "_TOKENS_AT_ONCE", 64)
+
+    class Mixed(Counted):
+        def encode(self, indices):
+            taken.append(len(indices))
+            return [np.full(40 if number < 16 else 1, number) for number in indices.tolist()]
+
+    taken = []
+    stored = store(Mixed(32), tmp_path)
+    assert np.diff(stored.offsets).tolist() == [40] * 16 + [1] * 16
+    assert max(taken[: taken.index(4)]) == 2 and max(taken) == 4
+    np.testing.assert_array_equal(stored.tokens, np.repeat(np.arange(32), np.diff(stored.offsets)))
+
+
+def test_an_id_that_the_store_has_no_room_for_is_told(tmp_path):
+    class Large(Counted):
+        def encode(self, indices):
+            return [np.array([2**16 + 1], np.int32) for _ in indices]
+
+    with pytest.raises(ConfigError, match="`vocab_size` must be more than the id 65537"):
+        store(Large(5), tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):

@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
+from uuid import uuid4
 from zlib import crc32
 
 import numpy as np
@@ -28,8 +29,9 @@ from artifex.data.types import Indices
 
 # Documents in a pair of files: seconds of work, which is what a kill costs.
 _DOCUMENTS = 4096
-# Texts in memory at a time, for each thread.
-_AT_ONCE = 64
+# Texts in memory at a time, for each thread: so many, or about so many tokens.
+_AT_ONCE, _TOKENS_AT_ONCE = 64, 2**20
+_BYTES_AT_ONCE = 2**22
 _VERSION = 1
 _MANIFEST, _TOKENS, _OFFSETS = "manifest.json", "tokens", "offsets"
 
@@ -159,16 +161,19 @@ def _opened(home: Path, num_documents: int) -> StoredTokens | None:
     manifest = _manifest(home)
     if manifest is None:
         return None
-    offsets = np.memmap(home / _OFFSETS, np.dtype("<i8"), "r") if num_documents else np.zeros(1, np.int64)
-    if len(offsets) != num_documents + 1 or _sum(offsets) != manifest["offsets_crc32"]:
+    try:
+        size, dtype = int(manifest["num_tokens"]), np.dtype(manifest["dtype"])
+        checksum, bad = manifest["offsets_crc32"], tuple(BadDocument(**bad) for bad in manifest["bad"])
+    except (KeyError, TypeError) as error:
+        raise _damaged(home, f"its manifest is none: {type(error).__name__}: {error}") from None
+    for name, wanted in ((_OFFSETS, (num_documents + 1) * 8), (_TOKENS, size * dtype.itemsize)):
+        if (there := (home / name).stat().st_size) != wanted:
+            raise _damaged(home, f"its file of {name} has {there} bytes, and should have {wanted}")
+    offsets = np.memmap(home / _OFFSETS, np.dtype("<i8"), "r")
+    if _sum(offsets) != checksum or offsets[-1] != size:
         raise _damaged(home, "its offsets do not match their checksum")
-    size, dtype = manifest["num_tokens"], np.dtype(manifest["dtype"])
-    if (home / _TOKENS).stat().st_size != size * dtype.itemsize or offsets[-1] != size:
-        raise _damaged(
-            home, f"its file of tokens has not the {size * dtype.itemsize} bytes that it should have"
-        )
     tokens = np.memmap(home / _TOKENS, dtype, "r") if size else np.zeros(0, dtype)
-    return StoredTokens(home, tokens, offsets, tuple(BadDocument(**bad) for bad in manifest["bad"]))
+    return StoredTokens(home, tokens, offsets, bad)
 
 
 def _make_parts(
@@ -187,8 +192,7 @@ def _make_parts(
     def make(part: int) -> None:
         nonlocal done
         numbers = _numbers(part, size)
-        ids, bad = _encoded(documents, numbers, on_error)
-        _write_part(home, part, ids, bad, dtype)
+        _make_part(documents, numbers, home, part, dtype, on_error)
         with lock:
             done += len(numbers)
             if progress is not None:
@@ -221,21 +225,55 @@ def _in_order(
             future.cancel()
 
 
-def _encoded(
-    documents: Encodes, numbers: Indices, on_error: OnBadDocument
-) -> tuple[list[Ids], list[BadDocument]]:
-    ids: list[Ids] = []
+def _make_part(
+    documents: Encodes, numbers: Indices, home: Path, part: int, dtype: np.dtype[Any], on_error: OnBadDocument
+) -> None:
+    """Writes a part, unless another process has finished the whole store meanwhile."""
     bad: list[BadDocument] = []
-    for start in range(0, len(numbers), _AT_ONCE):
-        some = numbers[start : start + _AT_ONCE]
+    lengths: list[int] = []
+    checksum = 0
+    tokens_name, lengths_name = _names(home, part)
+    try:
+        with _whole(tokens_name) as file:
+            for ids in _encoded(documents, numbers, on_error, bad):
+                tokens = _narrowed(ids, dtype).tobytes()
+                lengths += map(len, ids)
+                checksum = crc32(tokens, checksum)
+                with _told(home):
+                    file.write(tokens)
+        about = {"lengths": lengths, "crc32": checksum, "bad": [asdict(one) for one in bad]}
+        _write(lengths_name, json.dumps(about).encode())
+    except ConfigError:
+        if not (home / _MANIFEST).exists():  # who has made it has deleted what it was made of
+            raise
+
+
+def _encoded(
+    documents: Encodes, numbers: Indices, on_error: OnBadDocument, bad: list[BadDocument]
+) -> Iterator[list[Ids]]:
+    """The ids of a few documents at a time, in order; fewer the longer they are."""
+    start, count = 0, 1
+    while start < len(numbers):
+        some = numbers[start : start + count]
         try:
-            ids += documents.encode(some)
+            ids = documents.encode(some)
         except RecordError:
             if on_error is OnBadDocument.RAISE:
                 raise
-            for number in some:
-                ids.append(_encoded_alone(documents, number, bad))
-    return ids, bad
+            ids = [_encoded_alone(documents, number, bad) for number in some]
+        start += count
+        is_much = sum(map(len, ids)) > _TOKENS_AT_ONCE
+        count = max(count // 2, 1) if is_much else min(count * 2, _AT_ONCE)
+        yield ids
+
+
+def _narrowed(ids: list[Ids], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    tokens = np.concatenate(ids)
+    if dtype.itemsize < tokens.itemsize and tokens.size and int(tokens.max()) > np.iinfo(dtype).max:
+        raise ConfigError(
+            f"`vocab_size` must be more than the id {tokens.max()}, which the tokenizer gave, and is {2**16} or less"
+        )
+    return tokens.astype(dtype)
 
 
 def _encoded_alone(documents: Encodes, number: np.int64, bad: list[BadDocument]) -> Ids:
@@ -258,34 +296,32 @@ def _names(home: Path, part: int) -> tuple[Path, Path]:
     return home / f"part-{part:08d}.tokens", home / f"part-{part:08d}.json"
 
 
-def _write_part(home: Path, part: int, ids: list[Ids], bad: list[BadDocument], dtype: np.dtype[Any]) -> None:
-    tokens = np.concatenate(ids).astype(dtype) if ids else np.zeros(0, dtype)
-    tokens_name, lengths_name = _names(home, part)
-    about = {
-        "lengths": [len(one) for one in ids],
-        "crc32": crc32(tokens.tobytes()),
-        "bad": [asdict(one) for one in bad],
-    }
-    with _told(home):
-        _write(tokens_name, tokens.tobytes())
-        _write(lengths_name, json.dumps(about).encode())
-
-
 def _is_whole(home: Path, part: int) -> bool:
     try:
-        _read_part(home, part)
-    except (OSError, ValueError, KeyError):
+        for _ in _read_part(home, part, _read_about(home, part)):
+            pass
+    except (OSError, ValueError, KeyError, TypeError):
         return False
     return True
 
 
-def _read_part(home: Path, part: int) -> tuple[bytes, dict[str, Any]]:
-    tokens_name, lengths_name = _names(home, part)
-    about = json.loads(lengths_name.read_text())
-    tokens = tokens_name.read_bytes()
-    if crc32(tokens) != about["crc32"]:
-        raise ValueError(tokens_name)
-    return tokens, about
+def _read_about(home: Path, part: int) -> dict[str, Any]:
+    return json.loads(_names(home, part)[1].read_text())
+
+
+def _read_part(home: Path, part: int, about: dict[str, Any]) -> Iterator[bytes]:
+    """The tokens of a part, a piece at a time.
+
+    Raises:
+        ValueError: at the end, if they are not those that `about` has the checksum of.
+    """
+    name, checksum = _names(home, part)[0], 0
+    with open(name, "rb") as file:
+        while data := file.read(_BYTES_AT_ONCE):
+            checksum = crc32(data, checksum)
+            yield data
+    if checksum != about["crc32"]:
+        raise ValueError(name)
 
 
 def _tidy(home: Path) -> None:
@@ -310,23 +346,16 @@ def _join_parts(home: Path, size: int, dtype: np.dtype[Any]) -> None:
     """Makes one file of tokens and one of offsets, then the manifest."""
     lengths: list[npt.NDArray[np.int64]] = []
     bad: list[dict[str, Any]] = []
-    temporary = home / f"{_TOKENS}.{os.getpid()}"
-    try:
-        with open(temporary, "wb") as file:
-            for part in range(_num_parts(size)):
-                tokens, about = _read_part(home, part)
-                file.write(tokens)
-                lengths.append(np.array(about["lengths"], np.int64))
-                bad += about["bad"]
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with _whole(home / _TOKENS) as file:
+        for part in range(_num_parts(size)):
+            about = _read_about(home, part)
+            for data in _read_part(home, part, about):
+                file.write(data)
+            lengths.append(np.array(about["lengths"], np.int64))
+            bad += about["bad"]
     offsets = np.concatenate(
         [np.zeros(1, np.int64), np.cumsum(np.concatenate([*lengths, np.zeros(0, np.int64)]))]
     )
-    temporary.replace(home / _TOKENS)
     _write(home / _OFFSETS, offsets.astype("<i8").tobytes())
     manifest = {
         "version": _VERSION,
@@ -345,12 +374,29 @@ def _sum(offsets: npt.NDArray[np.int64]) -> int:
 
 def _write(path: Path, data: bytes) -> None:
     """Writes a file whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
-    with open(temporary, "wb") as file:
+    with _whole(path) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+
+
+@contextmanager
+def _whole(path: Path) -> Generator[BinaryIO]:
+    """A file that gets its name when all is written and safely on disk; if that fails there is none."""
+    # Not the number of the process: on another machine, or in another container, one may have the same.
+    temporary = path.with_name(f"{path.name}.{uuid4().hex}")
+    try:
+        with _told(path.parent):
+            file = open(temporary, "wb")  # noqa: SIM115  (closed below)
+        with file:
+            yield file
+            with _told(path.parent):
+                file.flush()
+                os.fsync(file.fileno())
+        with _told(path.parent):
+            temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

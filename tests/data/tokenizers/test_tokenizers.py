@@ -216,6 +216,44 @@ def test_a_token_that_only_tiktoken_would_make_is_seen():
     assert LibraryTokenizer(byte_level(merges[1:]).to_str()).engine == "tiktoken"
 
 
+def test_a_pattern_that_both_understand_otherwise_is_left_to_the_library():
+    r"""U+200D, which joins emoji, is in `\w` for one of them, and the merge of its first byte with "a" shows it."""
+    library = byte_level([("a", "â")])
+    library.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"\w+|\W"), "isolated"),
+            tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    ranks = {**{bytes([i]): i for i in range(256)}, b"a\xe2": 256}
+    other = tiktoken.Encoding("x", pat_str=r"\w+|\W", mergeable_ranks=ranks, special_tokens={})
+    assert 256 in other.encode_ordinary("a\u200d") and 256 not in library.encode("a\u200d").ids
+    tokenizer = LibraryTokenizer(library.to_str())
+    assert tokenizer.encode("a\u200d").tolist() == library.encode("a\u200d").ids
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_same"),
+    [
+        (fast._GPT2, True),
+        (  # of Llama 3
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+            r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+            True,
+        ),
+        (r"[^\r\n\p{Lu}\p{M}]?+\d++|\s|[/\-\]]", True),
+        (r"\w+", False),
+        (r"a\b", False),
+        (r"a$|^b", False),
+        (r"[[:alpha:]]+", False),
+        (r"[a-z&&[^b]]", False),
+        (r"\x41", False),
+    ],
+)
+def test_patterns_that_mean_the_same_to_both(pattern, is_same):
+    assert bool(fast._SAME.fullmatch(pattern)) is is_same
+
+
 def test_ids_in_another_order_than_the_merges():
     parsed = json.loads(byte_level([("a", "b"), ("ab", "c")]).to_str())
     vocabulary = parsed["model"]["vocab"]
@@ -248,6 +286,105 @@ def test_a_tokenizer_json_of_others_is_read_and_its_special_tokens_are_recognise
         assert tokenizer.encode("a b c a").tolist() == [1, 2, 0, 1]
     with pytest.raises(ConfigError, match=r"`eos` is 2, which is 'b' in this tokenizer: .*'\[SEP\]': 5"):
         load_tokenizer(tmp_path, SpecialTokens(pad=3, unk=0, bos=4, eos=2))
+
+
+def forgeable(model, pre_tokenizer, names):
+    """A tokenizer whose model itself makes special tokens of text with their names."""
+    library = tokenizers.Tokenizer(model)
+    library.pre_tokenizer = pre_tokenizer
+    library.add_special_tokens(names)
+    return library
+
+
+PIECES = {"<unk>": 0, "</s>": 1, "<": 2, "/": 3, "s": 4, ">": 5, "</": 6, "s>": 7, "a": 8}
+MERGES = [("<", "/"), ("s", ">")]
+SPLITS = tokenizers.pre_tokenizers
+
+
+@pytest.mark.parametrize(
+    ("library", "text", "ids"),
+    [
+        (  # as in T5: the name is the likeliest piece
+            forgeable(
+                tokenizers.models.Unigram([(t, 0.0 if i < 2 else -3.0) for t, i in PIECES.items()], 0),
+                SPLITS.Metaspace(prepend_scheme="never"),
+                ["<unk>", "</s>"],
+            ),
+            "a</s>a<unk>",
+            [8, 6, 7, 8, 0],
+        ),
+        (
+            forgeable(
+                tokenizers.models.BPE(PIECES, [*MERGES, ("</", "s>")], unk_token="<unk>"),
+                SPLITS.WhitespaceSplit(),
+                ["<unk>", "</s>"],
+            ),
+            "a </s> a",
+            [8, 6, 7, 8],
+        ),
+        (
+            forgeable(
+                tokenizers.models.BPE(PIECES, MERGES, unk_token="<unk>", ignore_merges=True),
+                SPLITS.WhitespaceSplit(),
+                ["<unk>", "</s>"],
+            ),
+            "a </s>",
+            [8, 6, 7],
+        ),
+        (  # the pieces are those of bytes where nothing else fits
+            forgeable(
+                tokenizers.models.BPE(
+                    {"<unk>": 0, "é": 1, **{f"<0x{byte:02X}>": 2 + byte for byte in range(256)}},
+                    [],
+                    unk_token="<unk>",
+                    byte_fallback=True,
+                ),
+                SPLITS.WhitespaceSplit(),
+                ["<unk>", "é"],
+            ),
+            "é",
+            [2 + 0xC3, 2 + 0xA9],
+        ),
+        (
+            forgeable(
+                tokenizers.models.WordLevel({"[UNK]": 0, "[MASK]": 1, "a": 2}, "[UNK]"),
+                SPLITS.WhitespaceSplit(),
+                ["[UNK]", "[MASK]"],
+            ),
+            "a [MASK] a",
+            [2, 0, 2],
+        ),
+        (
+            forgeable(
+                tokenizers.models.WordPiece(
+                    {"[UNK]": 0, "[M]": 1, "[": 2, "##M": 3, "a": 4}, unk_token="[UNK]"
+                ),
+                SPLITS.WhitespaceSplit(),
+                ["[UNK]", "[M]"],
+            ),
+            "[M] a",
+            [2, 3, 0, 4],
+        ),
+    ],
+)
+def test_no_model_makes_a_special_token_of_a_text(library, text, ids):
+    library.encode_special_tokens = True
+    assert library.encode(text).ids != ids
+    tokenizer = LibraryTokenizer(library.to_str())
+    assert tokenizer.encode(text).tolist() == ids
+    assert [some.tolist() for some in tokenizer.encode_many([text, "a"])] == [
+        ids,
+        library.encode("a").ids,
+    ]
+
+
+def test_the_stamp_is_the_same_however_the_json_was_written(tmp_path):
+    library = byte_level([("a", "é")])
+    library.save(str(tmp_path / "pretty.json"), pretty=True)
+    tokenizer = load_tokenizer(tmp_path / "pretty.json")
+    save_tokenizer(tokenizer, tmp_path / "own.json")
+    assert load_tokenizer(tmp_path / "own.json").stamp() == tokenizer.stamp()
+    assert LibraryTokenizer(library.to_str()).stamp() == tokenizer.stamp()
 
 
 def test_one_token_for_begin_and_end_is_the_end():
@@ -310,6 +447,10 @@ def test_what_training_refuses():
         train_tokenizer([b"a"], vocab_size=300, progress=False)
     with pytest.raises(ConfigError, match="needs an `unk`"):
         train_tokenizer(["a"], "word", vocab_size=300, special=SpecialTokens(unk=None))
+    # Four special tokens, "a", "b", "c" and "d", and "##b" and "##d" within words.
+    with pytest.raises(ConfigError, match="`vocab_size` must be at least 10 for the 4 characters .* got 9"):
+        train_tokenizer(["ab bd c"], "wordpiece", vocab_size=9, progress=False)
+    assert train_tokenizer(["ab bd c"], "wordpiece", vocab_size=10, progress=False).vocab_size == 10
     with pytest.raises(ConfigError, match="special ids must be below `vocab_size` 300"):
         train_tokenizer(["a"], vocab_size=300, special=SpecialTokens(mask=400))
 

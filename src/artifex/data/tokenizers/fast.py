@@ -7,6 +7,7 @@ for the token's bytes alone: if these, by the merges, become the token, for ever
 That is what is checked here, and as a check of the check some hundred texts are encoded by both.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -20,6 +21,18 @@ Encode: TypeAlias = Callable[[Sequence[str]], list[Ids]]
 
 # How `tokenizers` cuts a text into words for a byte-level BPE, if it is not told otherwise: that of GPT-2.
 _GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+# What means the same to the regular expressions of both. That of `\w` is not: one has U+200D in it.
+_SAME = re.compile(
+    r"""(?: \\[pP]\{[A-Z][a-z]?\}        # a category of Unicode
+          | \\[sSdDrnt]
+          | \\[^A-Za-z0-9\s]            # a character that would mean something else
+          | \(\?(?:i?:|!|=|<!|<=)       # a group, or a look around it
+          | \[\^?(?!\]|:)              # a class; those within classes, as `[[:alpha:]]`, are none
+          | [^\\\[&$^.]
+        )*""",
+    re.VERBOSE,
+)
 
 # Characters of a text whose runs of spaces are no trouble for the regular expressions of `tiktoken`.
 _LONG = 50_000
@@ -67,7 +80,7 @@ def fast_encoder(parsed: dict[str, Any], reference: Encode) -> Encode | None:
 
 
 def _pattern(parsed: dict[str, Any]) -> str | None:
-    """The regular expression that cuts texts into words; None where something else is done to them as well."""
+    """The regular expression that cuts texts into words; None where it may mean something else, or is not all."""
     if parsed.get("normalizer") is not None or any(not t["special"] for t in parsed.get("added_tokens", ())):
         return None
     steps = [parsed.get("pre_tokenizer") or {}]
@@ -82,7 +95,8 @@ def _pattern(parsed: dict[str, Any]) -> str | None:
     plain = cut.get("type") == "Split" and cut.get("behavior") == "Isolated" and not cut.get("invert")
     if len(cuts) > 1 or not plain or last.get("use_regex", True):
         return None
-    return cut["pattern"].get("Regex")
+    pattern = cut["pattern"].get("Regex")
+    return pattern if pattern is not None and _SAME.fullmatch(pattern) else None
 
 
 def _ranks(parsed: dict[str, Any]) -> dict[bytes, int] | None:

@@ -12,7 +12,7 @@ from artifex.data.fingerprint import digest
 from artifex.data.tokenizers import Ids, SpecialTokens
 from artifex.data.tokenizers.fast import fast_encoder
 from artifex.data.tokenizers.ids import checked_ids, checked_text
-from artifex.data.tokenizers.names import special_of
+from artifex.data.tokenizers.names import special_of, spelled_out
 
 
 class LibraryTokenizer:
@@ -36,9 +36,9 @@ class LibraryTokenizer:
     """
 
     def __init__(self, text: str, special: SpecialTokens | None = None) -> None:
-        self._text = text
         self._tokenizer = _parsed(text)
         parsed = json.loads(text)
+        self._text = json.dumps(parsed, ensure_ascii=False)  # the same, however it was written down
         self.special = special_of(parsed, special)
         vocabulary: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
         self.vocab_size = max(max(vocabulary.values(), default=-1), *self.special.ids, -1) + 1
@@ -47,6 +47,9 @@ class LibraryTokenizer:
         self._is_special[[*self.special.ids, *added]] = True
         self._is_known = np.zeros(self.vocab_size, bool)
         self._is_known[list(vocabulary.values())] = True
+        self._spelled = spelled_out(parsed, set(np.flatnonzero(self._is_special).tolist()))
+        self._is_name = np.zeros(self.vocab_size, bool)
+        self._is_name[list(self._spelled)] = True
         self._fast = fast_encoder(parsed, self._encode_by_library)
 
     @property
@@ -61,7 +64,8 @@ class LibraryTokenizer:
         """The ids of each text, int32 (n,); other threads go on meanwhile."""
         for text in texts:
             checked_text(text)
-        return self._encode_by_library(texts) if self._fast is None else self._fast(texts)
+        found = self._encode_by_library(texts) if self._fast is None else self._fast(texts)
+        return [self._without_names(ids) for ids in found] if self._spelled else found
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """The text of ids (n,), without special ones.
@@ -83,6 +87,13 @@ class LibraryTokenizer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LibraryTokenizer, (self._text, self.special)
+
+    def _without_names(self, ids: Ids) -> Ids:
+        """The same with the names of special tokens as ordinary text, which some models take for the tokens."""
+        if not self._is_name[ids].any():
+            return ids
+        written = [self._spelled.get(token, [token]) for token in ids.tolist()]
+        return np.array([token for tokens in written for token in tokens], np.int32)
 
     def _encode_by_library(self, texts: Sequence[str]) -> list[Ids]:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)

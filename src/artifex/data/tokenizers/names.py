@@ -58,6 +58,45 @@ def special_of(parsed: dict[str, Any], special: SpecialTokens | None) -> Special
     return SpecialTokens(pad=pad, sentinels=tuple(sentinels), **found)
 
 
+def spelled_out(parsed: dict[str, Any], special: set[int]) -> dict[int, list[int]]:
+    """Special ids that the model of a tokenizer makes of a text that has their name in it -> that name in other ids.
+
+    UNK is none of them: the model gives it for what it does not know.
+    """
+    model, vocabulary = parsed.get("model", {}), _vocabulary(parsed)
+    unknown = _unknown_id(parsed)
+    names = {token: name for name, token in vocabulary.items() if token in special and token != unknown}
+    if model.get("type") == "BPE" and not model.get("ignore_merges"):
+        merges = (merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"])
+        made = {left + right for left, right in merges}
+        names = {token: name for token, name in names.items() if name in made or len(name) == 1}
+    ordinary = {name: token for name, token in vocabulary.items() if token not in special}
+    rest = [] if unknown is None else [unknown]
+    if model.get("type") == "WordLevel":  # a part of a word is no word
+        return dict.fromkeys(names, rest)
+    within = model.get("continuing_subword_prefix") or ""
+    return {token: _longest_pieces(name, ordinary, within, rest) for token, name in names.items()}
+
+
+def _longest_pieces(name: str, pieces: dict[str, int], within: str, rest: list[int]) -> list[int]:
+    """A name as pieces, the longest first; `rest` where there is none, unless there are bytes."""
+    found: list[int] = []
+    place = 0
+    while place < len(name):
+        begin = within if place else ""
+        stops = range(len(name), place, -1)
+        stop = next((stop for stop in stops if begin + name[place:stop] in pieces), None)
+        if stop is None:
+            stop = place + 1
+            written = [pieces.get(f"<0x{byte:02X}>") for byte in name[place:stop].encode()]
+            known = [piece for piece in written if piece is not None]
+            found += known if len(known) == len(written) else rest
+        else:
+            found.append(pieces[begin + name[place:stop]])
+        place = stop
+    return found
+
+
 def _vocabulary(parsed: dict[str, Any]) -> dict[str, int]:
     vocabulary = parsed.get("model", {}).get("vocab", {})
     if isinstance(vocabulary, list):  # Unigram: pairs of a piece and its score

@@ -135,10 +135,17 @@ def _wordpiece(texts: Iterable[str], vocab_size: int, names: list[str], progress
     for text in texts:
         words.update(word for word, _ in split.pre_tokenize_str(text))
     within = [f"##{character}" for character in sorted(set("".join(word[1:] for word in words)))]
+    first = sorted(set("".join(words)))
+    least = len(names) + len(within) + len(first)
+    if vocab_size < least:
+        raise ConfigError(
+            f"`vocab_size` must be at least {least} for the {len(first)} characters of these texts, which stand "
+            f"there once as beginnings and once as parts of words, got {vocab_size}; or leave rare characters out"
+        )
     trainer = library.trainers.WordPieceTrainer(
-        vocab_size=max(vocab_size, len(names) + len(within)),
+        vocab_size=vocab_size,
         special_tokens=names + within,
-        initial_alphabet=sorted({word[0] for word in words}),
+        initial_alphabet=first,
         show_progress=progress,
     )
     tokenizer.train_from_iterator(_repeated(words), trainer)

@@ -104,7 +104,6 @@ def test_what_is_no_json_is_one_bad_record_each(tmp_path):
         "[" * 200_000,
         '{"text": "\\ud800"}',
         '{"text": "a"} {"text": "b"}',
-        '{"text": "a", "n": ' + "9" * 5000 + "}",
     ]
     path = write(tmp_path / "a.jsonl", "\n".join(["", *bad, ' \t\r\n{"text": "good"}\n\n']))
     source = open_text(path)
@@ -118,6 +117,13 @@ def test_what_is_no_json_is_one_bad_record_each(tmp_path):
     assert "nested too deep" in found[6].reason
     with pytest.raises(DecodeError, match="record 0"):
         source.read_many(np.array([len(bad), 0, 1]))
+
+
+def test_numbers_of_any_size_are_json(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"text": "a", "n": -' + "9" * 5000 + ', "x": 1e999}\n{"text": 7}')
+    source = open_text(path)
+    assert source[0]["text"] == "a"
+    assert errors_of(source)[1].reason == "its `text` is a number, no string"
 
 
 def test_json_strings_are_those_of_the_json_module(tmp_path):
@@ -169,7 +175,23 @@ def test_byte_order_marks(tmp_path):
     assert texts(open_text(write(tmp_path / "d.csv", b"\xef\xbb\xbftext\nx"))) == ["x"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32", "utf-7", "gbk", "shift_jis", "hex", "cp037"])
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "utf-16-le",
+        "utf-32",
+        "utf-7",
+        "gbk",
+        "shift_jis",
+        "iso2022_jp",
+        "iso2022_jp_ext",
+        "hz",
+        "hex",
+        "cp037",
+        "unicode_escape",
+        "raw_unicode_escape",
+    ],
+)
 def test_encodings_of_several_bytes_are_refused(tmp_path, encoding):
     path = write(tmp_path / "a.txt", "x")
     with pytest.raises(ConfigError, match=f"iconv -f {encoding} -t utf-8"):
@@ -246,11 +268,13 @@ def test_settings_that_are_wrong(tmp_path):
         (ConfigError, "or match a file", str(tmp_path / "*.none"), {}),
         (ConfigError, "`paths` is empty", [], {}),
         (ConfigTypeError, "`paths` must be", 3, {}),
+        (ConfigTypeError, "`paths` must be", [path, 3], {}),
         (ConfigError, "say `format`", write(tmp_path / "a.xyz", "x"), {}),
         (UnknownNameError, "`format`", path, {"format": "jsonll"}),
         (UnknownNameError, "`unit`", path, {"unit": "lines"}),
         (UnknownNameError, "`errors`", path, {"errors": "ignore"}),
         (ConfigError, "none that Python knows", path, {"encoding": "utf-9"}),
+        (ConfigError, "none that Python knows", path, {"encoding": "utf\0"}),
         (ConfigError, "`unit` 'line' is for plain text", lines, {"unit": "line"}),
         (ConfigError, "`field` 'text' is for JSONL", path, {"field": "text"}),
         (ConfigError, "'body' is no column of .*; it has id, text, id", table, {"field": "body"}),

@@ -50,9 +50,9 @@ class TestParquet(SourceContract):
 
 
 @WRITERS
-@pytest.mark.parametrize("kind", ["string", "large_string", "dictionary"])
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary"])
 def test_a_column_is_what_pyarrow_gives(tmp_path, name, save, kind):
-    column = pa.array(VALUES, pa.large_string() if kind == "large_string" else pa.string())
+    column = pa.array(VALUES, pa.string() if kind == "dictionary" else getattr(pa, kind)())
     column = column.dictionary_encode() if kind == "dictionary" else column
     table = pa.table({"id": range(len(VALUES)), "body": column})
     save(table, tmp_path / name)
@@ -89,6 +89,13 @@ def test_columns_that_are_no_strings_are_named(tmp_path):
     ):
         with pytest.raises(ConfigError, match=match):
             open_text(path, field=field, cache_dir=tmp_path / "cache")
+
+
+def test_two_columns_of_one_name_are_told(tmp_path):
+    names = ["text", "n", "text"]
+    as_parquet(pa.table([["a"], [1], ["b"]], names=names), tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match="'text' is more than one column of .*; it has text, n, text"):
+        open_text(tmp_path / "a.parquet", cache_dir=tmp_path / "cache")
 
 
 def test_bytes_that_are_no_text_are_bad(tmp_path):

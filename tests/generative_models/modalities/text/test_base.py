@@ -124,6 +124,29 @@ def test_a_tokenizer_of_ones_own(tmp_path):
         modality(tokenizer, eos_token_id=5)
     with pytest.raises(ConfigTypeError, match="`tokenizer` must be a tokenizer, a path of one, or None"):
         modality(3)
+    with pytest.raises(ConfigError, match="`vocab_size` 270 is less than the 280 ids of the tokenizer"):
+        modality(tmp_path / "tokenizer.json", vocab_size=270)
+
+
+def test_a_special_id_that_is_text_to_the_tokenizer_is_refused():
+    """Without BOS and UNK the bytes begin at 2: "b" (98) has 100."""
+    tokenizer = ByteTokenizer(SpecialTokens(pad=0, unk=None, bos=None, eos=1))
+    settings = {"vocab_size": None, "pad_token_id": 0, "eos_token_id": 1, "unk_token_id": None}
+    with pytest.raises(ConfigError, match="`bos_token_id` is 100 .* stands for text in the tokenizer .*'b'"):
+        modality(tokenizer, **settings, bos_token_id=100)
+    with pytest.raises(ConfigError, match="`unk_token_id` is 100 .* stands for text"):
+        modality(tokenizer, **{**settings, "unk_token_id": 100}, bos_token_id=None)
+
+
+def test_ids_beyond_those_of_the_tokenizer():
+    """A special id behind all others makes the vocabulary as large; what a model writes there is no text."""
+    tokenizer = ByteTokenizer(SpecialTokens(pad=0, unk=None, bos=None, eos=1))
+    settings = {"pad_token_id": 0, "eos_token_id": 1, "unk_token_id": None, "bos_token_id": 70_000}
+    made = modality(tokenizer, vocab_size=None, **settings)
+    assert made.vocab_size == 70_001
+    assert made.tokenize("b").tolist()[:4] == [70_000, 100, 1, 0]
+    assert made.detokenize(made.tokenize("b")) == "b"
+    assert modality(tokenizer, vocab_size=80_000, **settings).detokenize(np.array([75_000, 100])) == "b"
 
 
 @pytest.mark.parametrize(

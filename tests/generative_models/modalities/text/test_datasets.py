@@ -6,7 +6,8 @@ import pytest
 from flax import nnx
 
 from artifex.data import create_data_loader
-from artifex.data.errors import ConfigError, ConfigTypeError, UnknownNameError
+from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, UnknownNameError
+from artifex.data.faults import BadRecordWarning
 from artifex.generative_models.core.configuration import ModalityConfiguration
 from artifex.generative_models.modalities.text.datasets import SimpleTextDataset, SyntheticTextDataset
 from artifex.testing.datasets import DatasetContract
@@ -54,6 +55,16 @@ def test_the_text_of_a_sample():
     assert (simple().get_sample_text(1), simple().get_sample_text(-1)) == ("Two", "six")
     with pytest.raises(IndexError, match="`index` must be from -6 to 5, got 6"):
         simple().get_sample_text(6)
+
+
+@pytest.mark.parametrize("half", [chr(0xD800), chr(0xDC80)])
+def test_a_text_that_is_none_is_a_bad_record(half):
+    dataset = simple(["a", half, "b"])
+    with pytest.raises(DecodeError, match="record 1: `text` has half of a surrogate pair"):
+        dataset[1]
+    with pytest.warns(BadRecordWarning):
+        batch = next(iter(create_data_loader(dataset, 3, shuffle=False, on_error="skip", max_errors=1)))
+    assert batch["valid"].tolist() == [True, False, True] and batch["texts"] == ["a", "", "b"]
 
 
 def test_statistics_by_hand():

@@ -13,6 +13,10 @@ _MARKS = (
 )
 
 
+# What encodings in several bytes of ASCII mean something else by.
+_ESCAPES = b"+AGE- ~{VP~} \x1b$B0l\x1b(B"
+
+
 def begin_of(path: str, head: bytes, encoding: str) -> int:
     """Where the text begins: after a byte order mark."""
     if head.startswith(codecs.BOM_UTF8):
@@ -39,14 +43,15 @@ def checked_encoding(encoding: str) -> str:
     """The codec's own name, if line feeds, quotes and commas are the bytes that they are in ASCII."""
     try:
         name = codecs.lookup(encoding).name
-    except (LookupError, TypeError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"`encoding` {encoding!r} is none that Python knows; try 'utf-8'") from error
+    if name in ("utf-8", "utf-8-sig"):
+        return "utf-8"
     try:
-        if name in ("utf-8", "utf-8-sig"):
-            return "utf-8"
-        ascii_only = bytes(range(128))
+        ascii_only = bytes(range(128)) + _ESCAPES
         each = [bytes([byte]).decode(name, "replace") for byte in range(256)]
-        fits = ascii_only.decode(name) == ascii_only.decode("ascii") and all(len(c) == 1 for c in each)
+        fits = not name.endswith("unicode-escape") and all(len(c) == 1 for c in each)
+        fits = fits and ascii_only.decode(name) == ascii_only.decode("ascii")
         # Of several bytes a character: two halves that mean something else together.
         fits = fits and len(bytes(range(128, 256)).decode(name, "replace")) == 128
     except (LookupError, UnicodeError):  # LookupError: a codec that makes no text, like "hex"

@@ -66,6 +66,9 @@ def list_files(paths: Paths, form: TextFormat | None) -> list[File]:
         paths = [paths]
     if isinstance(paths, bytes) or not isinstance(paths, Sequence):
         raise ConfigTypeError(f"`paths` must be a path or a list of paths, got {type(paths).__name__}")
+    for path in paths:
+        if not isinstance(path, (str, os.PathLike)):
+            raise ConfigTypeError(f"`paths` must be a path or a list of paths, got {path!r} in it")
     if not paths:
         raise ConfigError("`paths` is empty; give at least one file, folder or pattern")
     return [file for path in paths for file in _expanded(os.fspath(path), form)]

@@ -163,4 +163,5 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "a number")
 
 
-_JSON = json.JSONDecoder(parse_constant=_refuse)
+# Integers are looked at by nobody, and an int has a limit of digits, which JSON has not.
+_JSON = json.JSONDecoder(parse_constant=_refuse, parse_int=float)

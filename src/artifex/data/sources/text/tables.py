@@ -41,7 +41,7 @@ def write_column(
     for row, array in _arrays(pa, file, form, column):
         try:
             # A file may lie about itself, and what follows would read where nothing is.
-            array.validate(full=pa.types.is_dictionary(array.type))
+            array.validate(full=pa.types.is_dictionary(array.type) or pa.types.is_string_view(array.type))
             values = array.cast(pa.large_string()) if array.type != pa.large_string() else array
             data, starts, lengths = _flat(pa, values)
         except pa.ArrowException as error:
@@ -76,9 +76,15 @@ def _arrays(pa: Any, path: str, form: str, column: str) -> Iterator[tuple[int, A
         raise ReadError(f"no {form} file that can be read: {error}", path=path) from error
     if column not in schema.names:
         raise ConfigError(f"`field` {column!r} is no column of {path}; it has {', '.join(schema.names)}")
+    if schema.names.count(column) > 1:
+        raise ConfigError(
+            f"`field` {column!r} is more than one column of {path}; it has {', '.join(schema.names)}"
+        )
     kind = schema.field(column).type
     inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (pa.types.is_string(inner) or pa.types.is_large_string(inner)):
+    if not any(
+        is_kind(inner) for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    ):
         raise ConfigError(f"`field` {column!r} of {path} holds {kind}, no strings; name a column of strings")
     row = 0
     while True:

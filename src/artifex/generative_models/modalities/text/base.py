@@ -63,7 +63,7 @@ class TextModality(BaseModalityImplementation):
     @property
     def vocab_size(self) -> int:
         """Ids are 0 to vocab_size - 1."""
-        return self.tokenizer.vocab_size if self.params.vocab_size is None else self.params.vocab_size
+        return vocab_size_of(self.tokenizer, self.params)
 
     @property
     def max_length(self) -> int:
@@ -97,7 +97,7 @@ class TextModality(BaseModalityImplementation):
     def detokenize(self, tokens: Any) -> Any:
         """The text of a sequence (length,), or the texts of several, (n, length), as a list.
 
-        Special tokens are left out, and so is whatever comes behind the first EOS.
+        Special tokens are left out, ids that the tokenizer has not, and whatever comes behind the first EOS.
 
         Raises:
             ShapeError: the tokens are no integers, or of another rank.
@@ -220,7 +220,14 @@ class TextModality(BaseModalityImplementation):
         eos = self.params.eos_token_id
         if eos is not None:
             ids = ids[: int(np.argmax(ids == eos))] if (ids == eos).any() else ids
-        return self.tokenizer.decode(ids)
+        return self.tokenizer.decode(ids[ids < self.tokenizer.vocab_size])
+
+
+def vocab_size_of(tokenizer: Tokenizer, params: TextParams) -> int:
+    """How many ids there are: as the settings say, or as the tokenizer and the special ids need."""
+    if params.vocab_size is not None:
+        return params.vocab_size
+    return max(tokenizer.vocab_size, params.special.ids[-1] + 1)
 
 
 def tokenizer_of(tokenizer: Tokenizer | str | Path | None, params: TextParams) -> Tokenizer:
@@ -233,7 +240,7 @@ def tokenizer_of(tokenizer: Tokenizer | str | Path | None, params: TextParams) -
     if tokenizer is None:
         return ByteTokenizer(params.special, params.vocab_size)
     if isinstance(tokenizer, (str, Path)):
-        return load_tokenizer(tokenizer, special=params.special)
+        tokenizer = load_tokenizer(tokenizer, special=params.special)
     if not isinstance(tokenizer, Tokenizer):
         raise ConfigTypeError(
             f"`tokenizer` must be a tokenizer, a path of one, or None for bytes, got {type(tokenizer).__name__}"
@@ -247,5 +254,11 @@ def tokenizer_of(tokenizer: Tokenizer | str | Path | None, params: TextParams) -
         if name != "unk" and known.get(name, token) != token:
             raise ConfigError(
                 f"`{name}_token_id` is {token} in `text_params`, and {known[name]} in the tokenizer; make them one"
+            )
+        # Not the first, whose space some leave out.
+        if token < tokenizer.vocab_size and (text := tokenizer.decode([token, token])):
+            raise ConfigError(
+                f"`{name}_token_id` is {token} in `text_params`, which stands for text in the tokenizer "
+                f"({text[: len(text) // 2]!r}); its special ids are {known}, and None is for what it has not"
             )
     return tokenizer

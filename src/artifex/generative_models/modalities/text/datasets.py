@@ -27,7 +27,7 @@ from artifex.data.types import Record, Split
 from artifex.generative_models.core.configuration import BaseModalityConfig
 from artifex.generative_models.modalities.base import RngStreams
 from artifex.generative_models.modalities.dataset import RecordDataset
-from artifex.generative_models.modalities.text.base import tokenizer_of
+from artifex.generative_models.modalities.text.base import tokenizer_of, vocab_size_of
 from artifex.generative_models.modalities.text.config import TextParams
 from artifex.generative_models.modalities.text.token_datasets import TokenDataset as TokenDataset
 
@@ -116,7 +116,7 @@ class TextDataset(RecordDataset):
         made = tokenize_corpus(
             self._reader,
             self.params.special,
-            vocab_size=self.params.vocab_size or self.tokenizer.vocab_size,
+            vocab_size=vocab_size_of(self.tokenizer, self.params),
             cache_dir=cache_dir,
             num_workers=num_workers,
             on_error=on_error,
@@ -167,7 +167,7 @@ class TextDataset(RecordDataset):
         total = sum(lengths)
         unknown = 0 if self.params.unk_token_id is None else counts[self.params.unk_token_id]
         return {
-            "vocab_size": self.params.vocab_size or self.tokenizer.vocab_size,
+            "vocab_size": vocab_size_of(self.tokenizer, self.params),
             "unique_tokens": len(counts),
             "total_tokens": total,
             "mean_length": total / size,
@@ -312,4 +312,6 @@ def _listed(texts: Any) -> _Made:
             raise ConfigTypeError(f"`texts` must be a list of strings, got {type(text).__name__} at {number}")
     if not texts:
         raise ConfigError("`texts` is empty: a dataset needs at least one text")
-    return _Listed(tuple(texts)), {"kind": "texts", "records": len(texts), "digest": digest(texts)}
+    # Half of a surrogate pair is a bad text, told when it is read; not all of them.
+    content = (text.encode("utf-8", "surrogatepass") for text in texts)
+    return _Listed(tuple(texts)), {"kind": "texts", "records": len(texts), "digest": digest(content)}
