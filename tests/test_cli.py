@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,7 @@ def test_version(capsys):
         (["dmeo"], "dmeo"),
         (["demo", "--seconds", "long"], "long"),
         (["demo", "photos"], "photos"),
+        (["demo", "--modality", "smell"], "choose from"),
     ],
 )
 def test_wrong_arguments_end_with_2_and_the_usage(arguments, told, capsys):
@@ -66,7 +68,8 @@ def test_help_names_every_option_and_loads_no_jax():
     code = "import sys; from artifex.cli import main\ntry: main(['demo', '-h'])\nfinally: print('jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0
-    assert {"--out", "--seconds", "--images", "--seed"} <= set(re.findall(r"--\w+", done.stdout))
+    options = {"--modality", "--out", "--seconds", "--seed", "--images", "--documents"}
+    assert options <= set(re.findall(r"--\w+", done.stdout))
     assert done.stdout.endswith("False\n")
 
 
@@ -83,6 +86,69 @@ def test_errors_are_one_line(tmp_path, capsys):
     file = tmp_path / "file"
     file.touch()
     assert str(file) in told(capsys, "--out", file)
+
+
+@pytest.mark.parametrize(
+    ("modality", "option", "other"), [("text", "images", "image"), ("image", "documents", "text")]
+)
+def test_an_option_of_another_demo_is_refused(modality, option, other, tmp_path, capsys):
+    error = told(capsys, "--modality", modality, f"--{option}", 500, "--out", tmp_path)
+    assert error == f"artifex: error: `--{option}` is for `--modality {other}`, got `--modality {modality}`\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "passed"),
+    [
+        ([], "image_demo", {"out": Path("demo", "image"), "seconds": 60, "seed": 0, "images": 3000}),
+        (["--images", 200], "image_demo", {"images": 200}),
+        (["--modality", "text"], "text_demo", {"out": Path("demo", "text"), "documents": None}),
+        (
+            ["--modality", "text", "--documents", 100, "--out", "x", "--seconds", 2, "--seed", 3],
+            "text_demo",
+            {"out": Path("x"), "seconds": 2, "seed": 3, "documents": 100},
+        ),
+    ],
+)
+def test_each_demo_gets_what_is_its_own(arguments, module, passed, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        f"artifex.examples.{module}.demo", lambda out, **rest: calls.append({"out": out} | rest)
+    )
+    assert cli.main(["demo", *map(str, arguments)]) == 0
+    (call,) = calls
+    assert passed.items() <= call.items()
+    assert set(call) == {
+        "out",
+        "seconds",
+        "seed",
+        "console",
+        "images" if module == "image_demo" else "documents",
+    }
+
+
+def test_every_demo_can_be_asked_for():
+    assert set(cli._DEMOS) == set(cli.DemoModality)
+
+
+def lacking(name):
+    def import_module(_):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    return import_module
+
+
+@pytest.mark.parametrize("modality", list(cli.DemoModality))
+def test_a_demo_without_a_package_that_it_imports_is_one_line_too(modality, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "import_module", lacking("optax"))
+    error = told(capsys, "--modality", modality)
+    assert error == 'artifex: error: the demo needs the package `optax`: pip install "artifex-data[demo]"\n'
+
+
+def test_a_module_of_ours_that_is_gone_is_no_missing_package(monkeypatch):
+    monkeypatch.setattr(cli, "import_module", lacking("artifex.examples.image_demo"))
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["demo"])
 
 
 @pytest.mark.parametrize("package", ["skimage", "PIL"])

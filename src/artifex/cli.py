@@ -7,14 +7,56 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
 import artifex
-from artifex.data.errors import ArtifexError
+from artifex.data.errors import ArtifexError, ConfigError, MissingPackageError
 
 # The next line, and the cursor, which a progress bar hides.
 _END_OF_BAR = b"\n\x1b[?25h"
+
+
+class DemoModality(StrEnum):
+    """What a demo trains on."""
+
+    IMAGE = "image"
+    TEXT = "text"
+
+
+@dataclass(frozen=True)
+class _Option:
+    """An option that one demo alone has: a whole number, which the demo checks."""
+
+    name: str
+    default: int | None
+    does: str
+
+
+@dataclass(frozen=True)
+class _Demo:
+    """A demo: the module with its function `demo(out, *, seconds, seed, console, ...)`, and its own options."""
+
+    module: str
+    does: str
+    options: tuple[_Option, ...]
+
+
+_DEMOS = {
+    DemoModality.IMAGE: _Demo(
+        "artifex.examples.image_demo",
+        "cuts photographs into a folder of JPEG files, trains a variational autoencoder on them, and draws a picture",
+        (_Option("images", 3000, "how many files to cut"),),
+    ),
+    DemoModality.TEXT: _Demo(
+        "artifex.examples.text_demo",
+        "trains a tokenizer and a small transformer on Python's own documentation, and writes texts with it",
+        (_Option("documents", None, "how many texts to take"),),
+    ),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,30 +111,56 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"artifex {artifex.__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
-    demo = commands.add_parser(
-        "demo",
-        help="train a small model on real photographs, for about a minute",
-        description="Cuts photographs into a folder of JPEG files, trains a variational autoencoder on them, stops "
-        "in the middle of an epoch, resumes, checks that the batches are those of a run that was not stopped, "
-        "and draws a picture of it all.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    demo.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER", help="where all files go")
-    demo.add_argument("--seconds", type=float, default=60, metavar="S", help="how long to train")
-    demo.add_argument("--images", type=int, default=3000, metavar="N", help="how many files to cut")
-    demo.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random")
-    demo.set_defaults(run=_demo)
+    _add_demo(commands.add_parser("demo", help="train a small model on real data, for about a minute"))
     return parser
 
 
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    does = "; ".join(f"{modality}: {demo.does}" for modality, demo in _DEMOS.items())
+    parser.description = (
+        "Trains a small model on data that need no download, stops in the middle of an epoch, resumes, and checks "
+        f"that the batches are those of a run that was not stopped. {does}."
+    )
+    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    modalities = [str(modality) for modality in DemoModality]
+    parser.add_argument("--modality", choices=modalities, default="image", help="what to train on")
+    folder = "where all files go (default: demo/MODALITY)"
+    parser.add_argument("--out", type=Path, default=argparse.SUPPRESS, metavar="FOLDER", help=folder)
+    parser.add_argument("--seconds", type=float, default=60, metavar="S", help="how long to train")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random")
+    for modality, demo in _DEMOS.items():
+        for option in demo.options:
+            default = "all" if option.default is None else option.default
+            told = f"{option.does}, for {modality} alone (default: {default})"
+            # Left out of the arguments unless it is given, so that a demo without it can refuse it.
+            parser.add_argument(
+                f"--{option.name}", type=int, default=argparse.SUPPRESS, metavar="N", help=told
+            )
+    parser.set_defaults(run=_demo)
+
+
 def _demo(arguments: argparse.Namespace) -> None:
+    given, modality = vars(arguments), DemoModality(arguments.modality)
+    own = {option.name: given.get(option.name, option.default) for option in _DEMOS[modality].options}
+    for other, demo in _DEMOS.items():
+        for option in demo.options:
+            if option.name in given and option.name not in own:
+                raise ConfigError(
+                    f"`--{option.name}` is for `--modality {other}`, got `--modality {modality}`"
+                )
+    out = given.get("out", Path("demo", modality))
     # JAX is loaded here, so that `artifex --help` answers at once.
+    try:
+        demo = import_module(_DEMOS[modality].module).demo
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("artifex"):
+            raise
+        raise MissingPackageError(
+            f'the demo needs the package `{error.name}`: pip install "artifex-data[demo]"'
+        ) from error
     from rich.console import Console
 
-    from artifex.examples.demo import demo
-
-    out, seconds, images, seed = arguments.out, arguments.seconds, arguments.images, arguments.seed
-    demo(out, seconds=seconds, images=images, seed=seed, console=Console())
+    demo(out, seconds=arguments.seconds, seed=arguments.seed, console=Console(), **own)
 
 
 if __name__ == "__main__":

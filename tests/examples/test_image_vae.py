@@ -13,9 +13,9 @@ from scipy.stats import norm
 
 from artifex.data import create_data_loader
 from artifex.examples import image_vae
-from artifex.examples.demo import endless
-from artifex.examples.image_vae import CONFIG, NADAM, VAE, Meter
+from artifex.examples.image_vae import CONFIG, NADAM, VAE
 from artifex.examples.photographs import cut_photographs
+from artifex.examples.training import endless, restore, save
 from artifex.generative_models.modalities.image.datasets import ArrayImageDataset
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "image_vae.py"
@@ -90,45 +90,17 @@ def test_training_goes_on_from_a_save_as_if_it_had_not_stopped(images, tmp_path,
     optimizer, loader = nnx.Optimizer(model, NADAM, wrt=nnx.Param), loader_of(images)
     batches = endless(loader)
     first = trained(model, optimizer, batches, 6)
-    image_vae.save(tmp_path / "new", model, optimizer, loader)
+    save(tmp_path / "new", model, optimizer, loader)
     last = trained(model, optimizer, batches, 6)
     assert np.mean(last[-3:]) < np.mean(first[:3]) - 0.1
 
     other = VAE(rngs=nnx.Rngs(1))
     optimizer, loader = nnx.Optimizer(other, NADAM, wrt=nnx.Param), loader_of(images)
-    image_vae.restore(tmp_path / "new", other, optimizer, loader)
+    restore(tmp_path / "new", other, optimizer, loader)
     assert (loader.state()["epoch"], loader.state()["step"]) == (1, 2)  # an epoch has 4 batches
     assert trained(other, optimizer, endless(loader), 6) == last
     for one, two in zip(jax.tree.leaves(nnx.state(model)), jax.tree.leaves(nnx.state(other)), strict=True):
         assert (one == two).all()
-
-
-class Clock:
-    """Time that passes only when somebody says so."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def perf_counter(self):
-        return self.now
-
-
-def test_meter_tells_waiting_from_training(monkeypatch):
-    clock, meter = Clock(), Meter()
-    monkeypatch.setattr(image_vae, "time", clock)
-
-    def batches(count):
-        for _ in range(count):
-            clock.now += 1
-            yield {"index": np.arange(10)}
-
-    for count in (3, 2):  # two epochs
-        for _ in meter.watch(batches(count)):
-            clock.now += 4
-            meter.losses.append(2.0)
-    # the first of five batches compiles, and is not counted
-    assert (meter.images, meter.seconds, meter.waited) == (40, 20, 4)
-    assert str(meter) == "2.00 bits, 2 images/s, 20.0% waiting"
 
 
 def test_it_runs_as_a_program_and_goes_on_when_called_again(tmp_path, capsys, as_users_have_it):

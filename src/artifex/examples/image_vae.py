@@ -6,10 +6,6 @@ Weights and the place in the data are saved after each epoch; the same command g
 """
 
 import argparse
-import json
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,9 +17,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from artifex.data import DataLoader, create_data_loader
+from artifex.data import create_data_loader
 from artifex.data.codecs.image import RandomResizedCrop
-from artifex.data.pipeline import Batch
+from artifex.examples.training import Meter, restore, save
 from artifex.generative_models.modalities import ImageModalityConfig, Subset, split_dataset
 from artifex.generative_models.modalities.image.augment import random_flip_horizontal
 from artifex.generative_models.modalities.image.datasets import ImageFolderDataset
@@ -94,52 +90,9 @@ def train_step(model: VAE, optimizer: nnx.Optimizer[VAE], images: Images) -> Flo
     return loss
 
 
-@dataclass
-class Meter:
-    """Losses, and where the time went; without the first step, which compiles."""
-
-    losses: list[float] = field(default_factory=list[float])
-    images: int = 0
-    seconds: float = 0.0
-    waited: float = 0.0
-
-    def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The same batches, each when it is on the device; the time until then is waiting."""
-        asked = time.perf_counter()
-        for batch in batches:
-            jax.block_until_ready(batch)
-            came = time.perf_counter()
-            yield batch
-            if len(self.losses) > 1:
-                self.images += len(batch["index"])
-                self.waited += came - asked
-                self.seconds += time.perf_counter() - asked
-            asked = time.perf_counter()
-
-    def __str__(self) -> str:
-        loss, seconds = np.mean(self.losses[-50:] or [np.nan]), self.seconds or 1.0
-        return f"{loss:.2f} bits, {self.images / seconds:.0f} images/s, {self.waited / seconds:.1%} waiting"
-
-
-def save(folder: Path, model: VAE, optimizer: nnx.Optimizer[VAE], loader: DataLoader) -> None:
-    """Writes weights, moments and the place in the data."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "model.npz", *jax.tree.leaves(nnx.state((model, optimizer))))
-    (folder / "loader.json").write_text(json.dumps(loader.state()))
-
-
-def restore(folder: Path, model: VAE, optimizer: nnx.Optimizer[VAE], loader: DataLoader) -> None:
-    """Takes back what `save` wrote."""
-    structure = jax.tree.structure(nnx.state((model, optimizer)))
-    with np.load(folder / "model.npz") as arrays:
-        leaves = [jnp.asarray(array) for array in arrays.values()]
-    nnx.update((model, optimizer), jax.tree.unflatten(structure, leaves))
-    loader.restore(json.loads((folder / "loader.json").read_text()))
-
-
 def main(folder: Path, epochs: int, out: Path) -> None:
     """Trains from the last saved epoch, or the first, to the last."""
-    parts, model, meter = load(folder), VAE(rngs=nnx.Rngs(0)), Meter()
+    parts, model, meter = load(folder), VAE(rngs=nnx.Rngs(0)), Meter("images")
     loader = create_data_loader(parts["train"], BATCH, drop_last=True)
     optimizer = nnx.Optimizer(model, NADAM, wrt=nnx.Param)
     if (out / "loader.json").exists():
