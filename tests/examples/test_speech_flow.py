@@ -11,6 +11,7 @@ from artifex.examples.audio_demo import HELD_OUT, TRAIN
 from artifex.examples.speech_flow import (
     ADAM,
     CONFIG,
+    LATENTS,
     Autoencoder,
     Averaged,
     Block,
@@ -86,7 +87,7 @@ def test_a_block_sees_two_neighbours_and_the_condition():
 def test_a_token_is_of_four_frames_and_their_neighbours(model):
     coder, other = model.autoencoder, np.array(MELS)
     tokens = encode(coder, MELS)[0]
-    assert tokens.shape == (2, 4, 32)
+    assert tokens.shape == (2, 4, LATENTS)
     other[:, :, 0] += 1
     assert differ(tokens, encode(coder, other)[0], axis=(0, 2)) == [0, 1]
     moved = np.array(tokens)
@@ -111,7 +112,7 @@ def test_frames_keep_their_order():
 
 
 def test_a_new_flow_misses_all_and_a_right_one_nothing():
-    tokens = jnp.asarray(np.random.default_rng(1).standard_normal((4, 6, 32)), jnp.float32)
+    tokens = jnp.asarray(np.random.default_rng(1).standard_normal((4, 6, LATENTS)), jnp.float32)
     measure = nnx.jit(lambda flow, tokens: flow_errors(flow, tokens, KEY))
     missed, whole = measure(Flow(rngs=nnx.Rngs(0)), tokens)
     assert float(missed) == float(whole)
@@ -136,7 +137,7 @@ def test_samples_go_where_the_flow_says(model):
         patch.setattr(model, "flow", shrinks)
         patch.setattr(model, "autoencoder", type("Identity", (), {"decode": staticmethod(lambda x: x)})())
         ended = jax.jit(lambda key: model.sample(key, 3, 5))(KEY)
-    begun = jax.random.normal(KEY, (3, 5, 32))
+    begun = jax.random.normal(KEY, (3, 5, LATENTS))
     # Heun's method is off by about the square of a step, 1/50
     np.testing.assert_allclose(ended, begun * np.exp(-1), rtol=2e-4, atol=1e-6)
     assert times[0] == (3,)
@@ -168,8 +169,9 @@ def test_it_learns_and_a_step_follows_from_its_number():
     # optax's Adam raises a float to the power of an integer, which the tests' strict promotion forbids.
     with jax.numpy_dtype_promotion("standard"):
         for _ in range(80):
-            copy = nnx.clone((model, optimizer))
-            last = train_step(model, optimizer, MELS)
+            train_step(model, optimizer, MELS)
+        copy = nnx.clone((model, optimizer))
+        last = train_step(model, optimizer, MELS)
     after = errors_of(model.average, MELS)
     assert isinstance(last, Errors)
     assert float(before.velocity) == 1

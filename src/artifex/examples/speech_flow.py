@@ -1,6 +1,6 @@
 """A small generative model of speech, on mel spectrograms: an autoencoder, and a flow that draws its latents.
 
-The autoencoder makes a token of 32 numbers of every four frames, and frames of tokens; the flow learns which tokens
+The autoencoder makes a token of 48 numbers of every four frames, and frames of tokens; the flow learns which tokens
 follow each other (flow matching: Lipman et al., 2022; on latents: Rombach et al., 2022). Both see tokens by their
 neighbours alone, so that a spectrogram may have any length.
 """
@@ -26,14 +26,14 @@ Tokens: TypeAlias = Float[Array, "b k d"]
 # 128 frames, 32 tokens. Levels stay as they are: a pause is to be quiet.
 CONFIG = AudioModalityConfig(sample_rate=16000, duration=2.032, normalize=False)
 BATCH, STRIDE = 16, 0.05  # seconds from one window of a recording to the next
-FRAMES, LATENTS, WIDTH = 4, 32, 128
+FRAMES, LATENTS, WIDTH = 4, 48, 128
 ADAM = optax.adam(optax.linear_schedule(0.0, 3e-3, 50), b2=0.99)
 
 DECIBELS = 10 / np.log(10)
 """What 1 is in a natural logarithm of powers."""
 
 _AUGMENT = (partial(random_gain, lower=-4.0, upper=2.0), partial(random_time_shift, max_fraction=0.01))
-_CODER, _FLOW = (1, 1), (1, 2, 4, 1, 2, 4)  # how far away the neighbours are that a block sees, in tokens
+_CODER, _FLOW = (1,), (1, 2, 4, 1, 2, 4)  # how far away the neighbours are that a block sees, in tokens
 _MEAN, _SPREAD = -7.0, 4.0  # of the log-mel powers of speech, about
 _DIVERGENCE, _AVERAGED, _STEPS = 1e-2, 0.99, 50
 
@@ -145,7 +145,7 @@ class SpeechModel(nnx.Module):
         self.autoencoder, self.flow = Autoencoder(rngs=rngs), Flow(rngs=rngs)
 
     def reconstruct(self, spectrograms: Spectrograms) -> Spectrograms:
-        """What the autoencoder makes of them, from as many numbers as there are tokens times 32."""
+        """What the autoencoder makes of them, from as many numbers as there are tokens times 48."""
         return self.autoencoder.decode(self.autoencoder.encode(spectrograms)[0])
 
     def sample(self, key: Key[Array, ""], count: int, tokens: int) -> Spectrograms:
