@@ -16,7 +16,7 @@ help: ## what there is
 environment: ## the environment alone
 	@PYTHON='$(PYTHON)' .ci/environment $(VENV)
 
-demo: environment ## train a small model on photographs, about a minute (on text: ARGS="--modality text")
+demo: environment ## train a small model on photographs, about a minute (on text or speech: ARGS="--modality text", audio)
 	@$(BIN)/artifex demo $(ARGS)
 
 test: environment ## the tests, without the long ones

@@ -89,7 +89,8 @@ def test_errors_are_one_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("modality", "option", "other"), [("text", "images", "image"), ("image", "documents", "text")]
+    ("modality", "option", "other"),
+    [("text", "images", "image"), ("image", "documents", "text"), ("audio", "images", "image")],
 )
 def test_an_option_of_another_demo_is_refused(modality, option, other, tmp_path, capsys):
     error = told(capsys, "--modality", modality, f"--{option}", 500, "--out", tmp_path)
@@ -108,6 +109,7 @@ def test_an_option_of_another_demo_is_refused(modality, option, other, tmp_path,
             "text_demo",
             {"out": Path("x"), "seconds": 2, "seed": 3, "documents": 100},
         ),
+        (["--modality", "audio"], "audio_demo", {"out": Path("demo", "audio"), "seconds": 60}),
     ],
 )
 def test_each_demo_gets_what_is_its_own(arguments, module, passed, monkeypatch):
@@ -118,13 +120,8 @@ def test_each_demo_gets_what_is_its_own(arguments, module, passed, monkeypatch):
     assert cli.main(["demo", *map(str, arguments)]) == 0
     (call,) = calls
     assert passed.items() <= call.items()
-    assert set(call) == {
-        "out",
-        "seconds",
-        "seed",
-        "console",
-        "images" if module == "image_demo" else "documents",
-    }
+    own = {"image_demo": {"images"}, "text_demo": {"documents"}, "audio_demo": set()}
+    assert set(call) == {"out", "seconds", "seed", "console"} | own[module]
 
 
 def test_every_demo_can_be_asked_for():

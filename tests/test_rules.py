@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from dataclasses import fields, is_dataclass
@@ -471,15 +472,32 @@ def test_the_lock_holds_every_declared_dependency():
     assert names <= locked, names - locked
 
 
+def built(target: str, folder: Path) -> Path:
+    """The one file that the builder makes."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (file,) = folder.iterdir()
+    return file
+
+
+def files_of_the_package() -> set[str]:
+    files = (path for path in (SRC / "artifex").rglob("*") if path.is_file())
+    return {path.relative_to(SRC).as_posix() for path in files if "__pycache__" not in path.parts}
+
+
 def test_the_wheel_holds_the_whole_package_and_nothing_else(tmp_path: Path):
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    held = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
-    assert held == {
-        p.relative_to(SRC).as_posix()
-        for p in (SRC / "artifex").rglob("*")
-        if p.is_file() and "__pycache__" not in p.parts
-    }
+    with zipfile.ZipFile(built("wheel", tmp_path)) as wheel:
+        held = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert held == files_of_the_package()
     assert "artifex/py.typed" in held
+    speech = {name.rpartition("/")[2] for name in held if name.startswith("artifex/examples/speech/")}
+    assert {"README.md", "train.jsonl", "val.jsonl"} < speech
+    assert sum(name.endswith(".flac") for name in speech) == 5
+
+
+def test_the_source_distribution_holds_the_whole_package(tmp_path: Path):
+    with tarfile.open(built("sdist", tmp_path)) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    assert {f"src/{name}" for name in files_of_the_package()} <= held
+    assert "LICENSE" in held

@@ -25,6 +25,7 @@ class DemoModality(StrEnum):
 
     IMAGE = "image"
     TEXT = "text"
+    AUDIO = "audio"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ _DEMOS = {
         "artifex.examples.text_demo",
         "trains a tokenizer and a small transformer on Python's own documentation, and writes texts with it",
         (_Option("documents", None, "how many texts to take"),),
+    ),
+    DemoModality.AUDIO: _Demo(
+        "artifex.examples.audio_demo",
+        "trains an autoencoder and a flow on recordings of speech, and writes sounds and a picture of them",
+        (),
     ),
 }
 

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from artifex.data import ArtifexError, ConfigError, DataLoader
 from artifex.data.checks import check_integer
+from artifex.data.errors import MissingPackageError
 from artifex.data.pipeline import Batch
 from artifex.examples.training import Meter, endless, restore, save
 
@@ -31,7 +32,7 @@ class Run(Protocol):
     @property
     def loader(self) -> DataLoader: ...
     def step(self, batch: Batch) -> float:
-        """Trains on a batch; its loss before, in bits."""
+        """Trains on a batch; its loss before, in the unit of the meter."""
         ...
 
 
@@ -43,6 +44,11 @@ def check_settings(seconds: float, seed: int) -> None:
     check_integer("seed", seed, 0, 2**32 - 1)
     if not 0 < seconds < math.inf:
         raise ConfigError(f"`seconds` must be a number > 0, got {seconds}")
+
+
+def missing(package: str) -> MissingPackageError:
+    """What to raise where a package is not installed, e.g. "Pillow, which writes pictures"."""
+    return MissingPackageError(f'the demo needs {package}: pip install "artifex-data[demo]"')
 
 
 def say(console: Console, what: str, text: str) -> None:

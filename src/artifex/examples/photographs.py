@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from artifex.data.codecs.image import RandomResizedCrop
-from artifex.data.errors import ConfigError, MissingPackageError
+from artifex.data.errors import ConfigError
+from artifex.examples.demo import missing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,7 +67,7 @@ def find_photographs() -> list[Path]:
     """The photographs in scikit-image's wheel, found without importing it."""
     spec = find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise _missing("scikit-image, which has the photographs")
+        raise missing("scikit-image, which has the photographs")
     folder = Path(spec.origin).parent / "data"
     found = [folder / name for name in PHOTOGRAPHS if (folder / name).is_file()]
     if not found:
@@ -80,7 +81,7 @@ def _open(path: Path) -> "Image.Image":
     try:
         from PIL import Image
     except ImportError as error:
-        raise _missing("Pillow, which writes pictures") from error
+        raise missing("Pillow, which writes pictures") from error
     with Image.open(path) as photograph:
         return photograph.convert("RGB")
 
@@ -101,7 +102,3 @@ def _write(file: Path, data: bytes) -> None:
     unfinished = file.with_name(f".{file.name}")
     unfinished.write_bytes(data)
     os.replace(unfinished, file)
-
-
-def _missing(package: str) -> MissingPackageError:
-    return MissingPackageError(f'the demo needs {package}: pip install "artifex-data[demo]"')

@@ -28,7 +28,8 @@ class Meter:
     Attributes:
         unit: what is counted, e.g. "images".
         count: how many a batch has.
-        losses: of each step, in bits: who trains appends them.
+        loss_unit: of the losses.
+        losses: of each step: who trains appends them.
         seen: how many went by.
         seconds: how long that took, > 0 after two steps.
         waited: how much of it went by until batches were on the device.
@@ -36,6 +37,7 @@ class Meter:
 
     unit: str
     count: Callable[[Batch], int] = count_records
+    loss_unit: str = "bits"
     losses: list[float] = field(default_factory=list[float])
     seen: int = 0
     seconds: float = 0.0
@@ -66,7 +68,7 @@ class Meter:
 
     def __str__(self) -> str:
         loss = np.mean(self.losses[-50:] or [np.nan])
-        return f"{loss:.2f} bits, {self.rate:.0f} {self.unit}/s, {self.waiting:.1%} waiting"
+        return f"{loss:.2f} {self.loss_unit}, {self.rate:.0f} {self.unit}/s, {self.waiting:.1%} waiting"
 
 
 def endless(loader: DataLoader) -> Iterator[Batch]:
