@@ -1,4 +1,5 @@
 import io
+import json
 import pickle
 import sys
 import threading
@@ -441,6 +442,7 @@ def test_other_values_are_decode_errors(value):
         ({"channel": -1}, ConfigError, "`channel`"),
         ({"channel": True}, ConfigTypeError, "`channel`"),
         ({"trim_db": 0}, ConfigError, "`trim_db`"),
+        ({"limits": 3}, ConfigTypeError, "`limits` must be AudioLimits, got 3"),
     ],
 )
 def test_settings_are_checked(settings, error, message):
@@ -469,6 +471,15 @@ def test_settings_show_in_the_stamp_and_what_samples_depend_on_in_the_descriptio
     assert len({str(codec.describe()) for codec in codecs}) == len(codecs)
     assert "libsndfile" in codecs[0].stamp() and "libsoxr" in codecs[0].stamp()
     assert pickle.loads(pickle.dumps(codecs[6])) == codecs[6]
+
+
+def test_numbers_of_numpy_are_plain_ones_in_states():
+    settings = {"sample_rate": np.int64(RATE), "length": np.int32(100), "channel": np.int64(0), "trim_db": 30}
+    codec = AudioCodec(**settings)
+    assert (
+        json.loads(json.dumps(codec.describe())) == AudioCodec(RATE, 100, channel=0, trim_db=30.0).describe()
+    )
+    assert codec.stamp() == AudioCodec(RATE, 100, channel=0, trim_db=np.float32(30)).stamp()
 
 
 def test_the_number_of_samples_is_that_of_libsoxr():

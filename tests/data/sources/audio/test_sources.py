@@ -237,7 +237,7 @@ def _libri(root):
     (root / "dev-clean/84/121/84-121.trans.txt").write_text(
         "84-121-0000 GO DO YOU HEAR\n84-121-0001 BUT IN LESS\n"
     )
-    (root / "dev-clean/9/5/9-5.trans.txt").write_text("9-5-0000 ÉTÉ\n")
+    (root / "dev-clean/9/5/9-5.trans.txt").write_text("9-5-0000 ÉTÉ\u2028HIVER\r\n", "utf-8")
     return root
 
 
@@ -259,7 +259,7 @@ def test_librispeech(tmp_path):
         {
             "path": str(tmp_path / "dev-clean" / "9" / "5" / "9-5-0000.flac"),
             "label": 1,
-            "text": "ÉTÉ",
+            "text": "ÉTÉ\u2028HIVER",
             "speaker": "9",
         },
     ]

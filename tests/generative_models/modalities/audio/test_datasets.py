@@ -172,6 +172,16 @@ def test_augmentation_is_the_loaders(folder):
     assert len(set(levels.round(4).tolist())) == 6
 
 
+def test_what_is_augmented_has_no_spectrograms_on_the_host(folder):
+    settings = {"config": CONFIG, "augment": random_gain, "rngs": nnx.Rngs(0)}
+    with pytest.raises(ConfigError, match=r"`augment` changes clips .*`transform=Spectrogram\(config\)`"):
+        AudioFolderDataset(folder, **settings).spectrograms()
+    assert AudioFolderDataset(folder, split="val", **settings).spectrograms()[0]["spectrogram"].shape == (
+        16,
+        16,
+    )
+
+
 def _half(key, clip):
     return clip / 2
 

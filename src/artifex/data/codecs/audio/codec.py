@@ -30,7 +30,14 @@ from artifex.data.codecs.audio.sound import (
     open_sound,
     soundfile_module,
 )
-from artifex.data.errors import ConfigError, DecodeError, MissingPackageError, RecordError, ShapeError
+from artifex.data.errors import (
+    ConfigError,
+    ConfigTypeError,
+    DecodeError,
+    MissingPackageError,
+    RecordError,
+    ShapeError,
+)
 from artifex.data.types import ArraySpec
 
 HIGHEST_RATE = 768_000
@@ -105,18 +112,24 @@ class AudioCodec:
     limits: AudioLimits = field(default_factory=AudioLimits)
 
     def __post_init__(self) -> None:
-        check_size("sample_rate", self.sample_rate, largest=HIGHEST_RATE)
-        check_size("length", self.length)
-        object.__setattr__(self, "crop", check_choice(AudioCrop, "crop", self.crop))
-        object.__setattr__(self, "pad", check_choice(AudioPad, "pad", self.pad))
-        object.__setattr__(self, "quality", check_choice(ResampleQuality, "quality", self.quality))
+        # As plain numbers, since they stand in saved states.
+        self._set("sample_rate", check_size("sample_rate", self.sample_rate, largest=HIGHEST_RATE))
+        self._set("length", check_size("length", self.length))
+        self._set("crop", check_choice(AudioCrop, "crop", self.crop))
+        self._set("pad", check_choice(AudioPad, "pad", self.pad))
+        self._set("quality", check_choice(ResampleQuality, "quality", self.quality))
         if self.channel is not None:
-            check_integer("channel", self.channel, 0, 1023)
+            self._set("channel", check_integer("channel", self.channel, 0, 1023))
         if self.trim_db is not None:
-            check_positive("trim_db", self.trim_db)
+            self._set("trim_db", check_positive("trim_db", self.trim_db))
+        if not isinstance(self.limits, AudioLimits):
+            raise ConfigTypeError(f"`limits` must be AudioLimits, got {self.limits!r}")
         # What is missing shows here, not at the first record.
         soundfile_module()
         _soxr()
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     @property
     def spec(self) -> ArraySpec:

@@ -149,5 +149,5 @@ def _transcript(path: str, key: str) -> dict[str, str] | str:
         return f"no text: {path}: {error}"
     if not key:
         return {"": content.strip()}
-    parts = (line.partition(" ") for line in content.splitlines())
+    parts = (line.partition(" ") for line in content.split("\n"))
     return {name: text.strip() for name, _, text in parts if name}

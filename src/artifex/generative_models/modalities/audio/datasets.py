@@ -109,7 +109,15 @@ class AudioDataset(RecordDataset):
 
         Args:
             keep_audio: whether `audio` stays in the samples.
+
+        Raises:
+            ConfigError: clips are augmented, which would come after.
         """
+        if self.split is Split.TRAIN and self._augment is not None:
+            raise ConfigError(
+                "`augment` changes clips on the device, when spectrograms are made; leave it out, or make them by "
+                "`transform=Spectrogram(config)` of a loader"
+            )
         made = HostSpectrogram(
             self.config, self.config.sample_rate if self._kinds else self._rate, keep_audio
         )
