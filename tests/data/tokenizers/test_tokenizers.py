@@ -443,8 +443,11 @@ def test_what_training_refuses():
         train_tokenizer([], vocab_size=300, progress=False)
     with pytest.raises(ConfigTypeError, match="`texts` must be several texts"):
         train_tokenizer("a text", vocab_size=300)
-    with pytest.raises(ConfigTypeError, match="`text` must be a str, got bytes"):
-        train_tokenizer([b"a"], vocab_size=300, progress=False)
+    with pytest.raises(ConfigTypeError, match="`texts` must be several texts, got one int"):
+        train_tokenizer(5, vocab_size=300)
+    for kind in TokenizerKind:
+        with pytest.raises(ConfigTypeError, match="^`text` must be a str, got bytes"):
+            train_tokenizer(["a", b"a"], kind, vocab_size=300, progress=False)
     with pytest.raises(ConfigError, match="needs an `unk`"):
         train_tokenizer(["a"], "word", vocab_size=300, special=SpecialTokens(unk=None))
     # Four special tokens, "a", "b", "c" and "d", and "##b" and "##d" within words.
