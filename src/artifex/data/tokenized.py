@@ -83,7 +83,12 @@ def tokenize_corpus(
     if faults is not None:
         faults.count(len(corpus), bad)
     elif bad:  # it was made by who skipped them
-        raise bad[0]
+        first = bad[0]
+        reason = (
+            f"{first.reason}; it was left out when these texts were tokenized: if it can be had now, delete "
+            f"{str(stored.folder)!r}, and they are tokenized anew"
+        )
+        raise type(first)(reason, path=first.path, record=first.record, offset=first.offset)
     left_out = [one.record for one in stored.bad]
     if len(left_out) == len(corpus) or not len(stored.tokens):
         raise ConfigError(f"there is no token in the {len(corpus)} texts, of which {len(left_out)} are bad")
