@@ -84,7 +84,12 @@ def tokenize_corpus(
     if faults is not None:
         faults.check(len(corpus), len(bad), bad)
     elif bad:  # it was made by who skipped them
-        raise bad[0]
+        first = bad[0]
+        reason = (
+            f"{first.reason}; it was left out when these texts were tokenized: if it can be had now, delete "
+            f"{str(stored.folder)!r}, and they are tokenized anew"
+        )
+        raise type(first)(reason, path=first.path, record=first.record, offset=first.offset)
     return Tokenized(_good(stored, identity), stored.folder, () if faults is None else faults.records)
 
 

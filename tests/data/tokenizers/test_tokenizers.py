@@ -378,6 +378,20 @@ def test_no_model_makes_a_special_token_of_a_text(library, text, ids):
     ]
 
 
+def test_added_tokens_that_are_special_here_are_looked_for_in_no_text():
+    """They are marked as special or not in the file, which says whether a text can have them."""
+    library = byte_level([])
+    library.add_tokens(["<pad>", "<|other|>"])
+    other = library.token_to_id("<|other|>")
+    assert library.encode("<pad>").ids == [256]
+    tokenizer = LibraryTokenizer(library.to_str())
+    assert tokenizer.special.pad == 256
+    assert tokenizer.encode("<pad>").tolist() == byte_level([]).encode("<pad>").ids
+    assert tokenizer.encode("<|other|>").tolist() == [other]
+    forged = LibraryTokenizer(library.to_str(), SpecialTokens(pad=256, unk=None, bos=None, eos=other))
+    assert forged.encode("<|other|>").tolist() == byte_level([]).encode("<|other|>").ids
+
+
 def test_the_stamp_is_the_same_however_the_json_was_written(tmp_path):
     library = byte_level([("a", "é")])
     library.save(str(tmp_path / "pretty.json"), pretty=True)
@@ -443,8 +457,11 @@ def test_what_training_refuses():
         train_tokenizer([], vocab_size=300, progress=False)
     with pytest.raises(ConfigTypeError, match="`texts` must be several texts"):
         train_tokenizer("a text", vocab_size=300)
-    with pytest.raises(ConfigTypeError, match="`text` must be a str, got bytes"):
-        train_tokenizer([b"a"], vocab_size=300, progress=False)
+    with pytest.raises(ConfigTypeError, match="`texts` must be several texts, got one int"):
+        train_tokenizer(5, vocab_size=300)
+    for kind in TokenizerKind:
+        with pytest.raises(ConfigTypeError, match="^`text` must be a str, got bytes"):
+            train_tokenizer(["a", b"a"], kind, vocab_size=300, progress=False)
     with pytest.raises(ConfigError, match="needs an `unk`"):
         train_tokenizer(["a"], "word", vocab_size=300, special=SpecialTokens(unk=None))
     # Four special tokens, "a", "b", "c" and "d", and "##b" and "##d" within words.

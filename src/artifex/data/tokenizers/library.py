@@ -38,8 +38,15 @@ class LibraryTokenizer:
     def __init__(self, text: str, special: SpecialTokens | None = None) -> None:
         self._tokenizer = _parsed(text)
         parsed = json.loads(text)
-        self._text = json.dumps(parsed, ensure_ascii=False)  # the same, however it was written down
         self.special = special_of(parsed, special)
+        looked_for = [
+            t for t in parsed.get("added_tokens", ()) if t["id"] in self.special.ids and not t["special"]
+        ]
+        for token in looked_for:  # in every text; with this mark in none
+            token["special"] = True
+        self._text = json.dumps(parsed, ensure_ascii=False)  # the same, however it was written down
+        if looked_for:
+            self._tokenizer = _parsed(self._text)
         vocabulary: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
         self.vocab_size = max(max(vocabulary.values(), default=-1), *self.special.ids, -1) + 1
         added = {token["id"] for token in parsed.get("added_tokens", ()) if token.get("special")}

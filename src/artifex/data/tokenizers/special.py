@@ -35,6 +35,7 @@ class SpecialTokens:
     def __post_init__(self) -> None:
         if not isinstance(self.sentinels, tuple):
             raise ConfigTypeError(f"`sentinels` must be a tuple of ids, got {self.sentinels!r}")
+        check_integer("pad", self.pad, 0, LARGEST_INT32)
         owners: dict[int, str] = {}
         for name, token in self.named():
             check_integer(name, token, 0, LARGEST_INT32)

@@ -69,7 +69,7 @@ def train_tokenizer(
         raise ConfigError(
             f"a tokenizer of the kind {kind.value!r} does not know every text: `special` needs an `unk`"
         )
-    if isinstance(texts, (str, bytes)):
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
         raise ConfigTypeError(f"`texts` must be several texts, got one {type(texts).__name__}")
     names = {name_of(name): token for name, token in special.named()}
     checked = _Checked(texts)
@@ -81,18 +81,27 @@ def train_tokenizer(
 
 
 class _Checked:
-    """Texts that are looked at and counted as they pass."""
+    """Texts that are looked at and counted as they pass.
+
+    Attributes:
+        error: what went wrong with them, of which a library may make an error of its own.
+    """
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts, self._count = texts, 0
+        self.error: Exception | None = None
 
     def __iter__(self) -> Iterator[str]:
-        for text in self._texts:
-            checked_text(text)
-            self._count += 1
-            yield text
-        if not self._count:
-            raise ConfigError("`texts` is empty: a tokenizer is trained on at least one text")
+        try:
+            for text in self._texts:
+                checked_text(text)
+                self._count += 1
+                yield text
+            if not self._count:
+                raise ConfigError("`texts` is empty: a tokenizer is trained on at least one text")
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def _by_library(
@@ -160,7 +169,7 @@ def _repeated(words: Counter[str]) -> Iterator[str]:
             yield " ".join([word] * min(_WORDS_AT_ONCE, count - start))
 
 
-def _unigram(texts: Iterable[str], vocab_size: int, names: list[str], progress: bool) -> dict[str, Any]:
+def _unigram(texts: _Checked, vocab_size: int, names: list[str], progress: bool) -> dict[str, Any]:
     """The same for the likeliest pieces, which the trainer of SentencePiece finds: the library's own differs from
     run to run.
 
@@ -193,7 +202,11 @@ def _unigram(texts: Iterable[str], vocab_size: int, names: list[str], progress: 
             minloglevel=0 if progress else 2,
         )
     except RuntimeError as error:
-        raise ConfigError(f"`texts` are too few to train a Unigram tokenizer on: {error}") from error
+        if texts.error is not None:
+            raise texts.error from None
+        raise ConfigError(
+            f"`texts` are too few to train a Unigram tokenizer on, or `vocab_size` is too small for them: {error}"
+        ) from error
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     pieces = [
         (processor.id_to_piece(i), processor.get_score(i))

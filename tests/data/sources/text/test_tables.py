@@ -9,6 +9,8 @@ import pytest
 
 from artifex.data.errors import ConfigError, DecodeError, ReadError
 from artifex.data.sources.text import open_text
+from artifex.data.sources.text.claim import draft
+from artifex.data.sources.text.tables import write_column
 from artifex.testing import SourceContract
 from text_files import errors_of, texts, write
 
@@ -89,6 +91,23 @@ def test_columns_that_are_no_strings_are_named(tmp_path):
     ):
         with pytest.raises(ConfigError, match=match):
             open_text(path, field=field, cache_dir=tmp_path / "cache")
+
+
+def test_a_group_of_rows_is_not_held_as_a_whole(tmp_path):
+    """16 MB in one group, a page at a time."""
+    values = [f"{number} {'x' * 2000}" for number in range(8000)]
+    table, path = pa.table({"text": values}), tmp_path / "a.parquet"
+    pq.write_table(table, path, compression="none", use_dictionary=False, row_group_size=len(values))
+    most, before = 0, pa.total_allocated_bytes()
+
+    def count(_bytes):
+        nonlocal most
+        most = max(most, pa.total_allocated_bytes() - before)
+
+    with draft(str(tmp_path / "data")) as made:
+        rows = sum(len(starts) for starts, _ in write_column(made, str(path), "parquet", "text", count))
+    assert rows == 8000
+    assert 0 < most < 2**23
 
 
 def test_two_columns_of_one_name_are_told(tmp_path):

@@ -157,6 +157,7 @@ def test_ids_beyond_those_of_the_tokenizer():
         ({"max_length": 2}, ConfigError, "`max_length` must be from 3"),
         ({"max_length": "16"}, ConfigTypeError, "`max_length` must be an integer"),
         ({"pad_token_id": 2}, ConfigError, "`bos` and `pad` are both 2"),
+        ({"pad_token_id": None}, ConfigTypeError, "`pad` must be an integer from 0 .*, got None"),
         ({"case_sensitive": 1}, ConfigTypeError, "`case_sensitive` must be True or False"),
         ({"vocabsize": 300}, UnknownNameError, "vocab_size"),
     ],

@@ -7,7 +7,7 @@ import optax
 import pytest
 from scipy import special
 
-from artifex.data.errors import ConfigError, UnknownNameError
+from artifex.data.errors import ConfigError, ShapeError, UnknownNameError
 from artifex.generative_models.modalities.text import losses
 
 # Compiled whole: operations one by one take longer to compile.
@@ -155,3 +155,13 @@ def test_perplexity():
     value = perplexity(LOGITS, TOKENS, pad_id=0)
     counted = np.concatenate([shifted()[0, :3], shifted()[1]])
     assert float(value) == pytest.approx(np.exp(counted.mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, N, V), (N, V), (2, 1, V), (2, N + 1, V), ()])
+def test_logits_that_only_broadcast_to_the_targets_are_refused(shape):
+    # By itself, since the types of arrays are looked at before it is called in a test.
+    with pytest.raises(ShapeError, match=r"`logits` must be \(2, 6, 'v'\) for ids of shape \(2, 6\)"):
+        losses._check_shapes(jnp.zeros(shape), TOKENS, None)
+    with pytest.raises(ShapeError, match=r"`mask` must have the shape of the ids, \(2, 6\), got \(6,\)"):
+        losses._check_shapes(LOGITS, TOKENS, jnp.ones(N, bool))
+    losses._check_shapes(LOGITS, TOKENS, jnp.ones((2, N), bool))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifex.data import TokenArrays, create_data_loader
-from artifex.data.errors import ConfigError, ConfigTypeError, UnknownNameError
+from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, UnknownNameError
 from artifex.data.reader import slots
 from artifex.generative_models.modalities.text.config import TextParams
 from artifex.generative_models.modalities.text.datasets import (
@@ -179,6 +179,12 @@ def test_files_to_packed_batches(tmp_path):
     (tmp_path / "b.txt").write_text("three\n")
     with pytest.raises(ConfigError, match="body"):
         TextFileDataset(PARAMS, tmp_path / "b.txt", rngs=nnx.Rngs(0), field="body")
+    short = TextFileDataset(
+        PARAMS, tmp_path / "a.jsonl", rngs=nnx.Rngs(0), field="body", max_document_bytes=16
+    )
+    assert short[0]["text"] == "One"
+    with pytest.raises(DecodeError, match="record 1: .* over `max_document_bytes` 16"):
+        short[1]
     dataset = TextFileDataset(PARAMS, tmp_path / "a.jsonl", rngs=nnx.Rngs(0), field="body")
     assert [dataset.get_sample_text(i) for i in range(2)] == ["One", "and two"]
     assert dataset.get_vocab_stats()["total_tokens"] == 10

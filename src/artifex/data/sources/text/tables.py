@@ -11,6 +11,7 @@ from artifex.data.sources.text.scan import Spans
 from artifex.data.sources.text.streams import DamagedError
 
 _ROWS = 1024
+_BUFFER_BYTES = 2**20
 
 
 def write_column(
@@ -101,7 +102,8 @@ def _arrays(pa: Any, path: str, form: str, column: str) -> Iterator[tuple[int, A
 def _parquet(pa: Any, path: str, column: str) -> tuple[Any, Iterator[Any]]:
     import pyarrow.parquet
 
-    file = pyarrow.parquet.ParquetFile(path)
+    # Buffered, or else all of a column in a group of rows is read at once, and some files are one group.
+    file = pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES)
     return file.schema_arrow, file.iter_batches(_ROWS, columns=[column], use_threads=False)
 
 

@@ -250,6 +250,8 @@ class TextFileDataset(TextDataset):
         encoding: of all files but tables.
         errors: "strict", or "replace" for bytes that are no text.
         cache_dir: where unpacked files and indexes lie; None: see `open_text`.
+        max_document_bytes: a longer document is bad, and never read.
+        max_unpacked_bytes: bytes that one file may unpack to.
 
     Raises:
         ConfigError: a setting is wrong, or there is no such file, column or document.
@@ -271,6 +273,8 @@ class TextFileDataset(TextDataset):
         encoding: str = "utf-8",
         errors: str = "strict",
         cache_dir: str | os.PathLike[str] | None = None,
+        max_document_bytes: int = 2**26,
+        max_unpacked_bytes: int = 2**36,
     ) -> None:
         source = open_text(
             paths,
@@ -280,6 +284,8 @@ class TextFileDataset(TextDataset):
             encoding=encoding,
             errors=errors,
             cache_dir=cache_dir,
+            max_document_bytes=max_document_bytes,
+            max_unpacked_bytes=max_unpacked_bytes,
         )
         identity = {"kind": "text_files", "files": source.names(), "content": source.fingerprint()}
         super().__init__(config, (source, identity), split, rngs=rngs, tokenizer=tokenizer)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from artifex.data.checks import check_choice
-from artifex.data.errors import ConfigError
+from artifex.data.errors import ConfigError, ShapeError
 from artifex.generative_models.modalities.settings import Number, check_number
 
 
@@ -50,12 +50,14 @@ def cross_entropy(
         reduction: "mean" or "sum" over the tokens that count, or "none": the loss of each, 0 where it does not.
 
     Raises:
+        ShapeError: there are not v logits for each target, or not one `mask` for each.
         ConfigError: `label_smoothing` or `z_loss` is out of range.
         UnknownNameError: `reduction` is none of the three.
     """
     check_number("label_smoothing", label_smoothing, low=0, high=1)
     check_number("z_loss", z_loss, low=0)
     how = check_choice(Reduction, "reduction", reduction)
+    _check_shapes(logits, targets, mask)
     counts = jnp.ones(targets.shape, bool) if mask is None else mask
     if ignore is not None:
         counts &= targets != ignore
@@ -90,7 +92,12 @@ def next_token_loss(
         label_smoothing: as for `cross_entropy`.
         z_loss: likewise.
         reduction: likewise; "none" gives (*b, n), at i the loss of token i + 1, 0 at the end.
+
+    Raises:
+        ShapeError: there are not v logits for each token.
+        ConfigError: there is but one token, or a setting is out of range.
     """
+    _check_shapes(logits, tokens, mask)
     if tokens.shape[-1] < 2:
         raise ConfigError(f"`tokens` must be at least 2 long to predict one, got {tokens.shape[-1]}")
     counts = jnp.ones((*tokens.shape[:-1], tokens.shape[-1] - 1), bool)
@@ -126,6 +133,16 @@ def perplexity(
     For a data set sum losses and counts over all batches first: perplexities have no mean.
     """
     return jnp.exp(next_token_loss(logits, tokens, pad_id=pad_id, mask=mask, segment_ids=segment_ids))
+
+
+def _check_shapes(logits: Array, targets: Array, mask: Array | None) -> None:
+    """Arrays that only broadcast together would give a loss of other tokens than are meant."""
+    if logits.shape[:-1] != targets.shape or not logits.ndim:
+        raise ShapeError(
+            f"`logits` must be {(*targets.shape, 'v')} for ids of shape {targets.shape}, got {logits.shape}"
+        )
+    if mask is not None and mask.shape != targets.shape:
+        raise ShapeError(f"`mask` must have the shape of the ids, {targets.shape}, got {mask.shape}")
 
 
 def _wide(logits: Array) -> Array:
