@@ -32,7 +32,6 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speech_flow, "STRIDE", 0.5)
         patch.setattr(speech_flow, "WIDTH", 32)
-        patch.setattr(speech_flow, "_CODER", (1,))
         patch.setattr(speech_flow, "_FLOW", (1,))
         patch.setattr(audio_demo, "BATCH", 4)
         yield
@@ -84,8 +83,7 @@ def test_it_says_what_happens(finished, out):
     assert learned <= after < before
     assert 10 < mean < 14
     before, after, learned = (int(x) for x in re.findall(r"(\d+)%", flow))
-    assert learned <= after + 2
-    assert after <= before == 100
+    assert max(learned, after) <= before == 100
     assert re.match(r"\d+ clips/s; \d+\.\d% of the time", told["Speed"])
     files = [text.partition(": ")[0] for name, text in said if name == "Sound"]
     assert files == [str(out / f"{name}.wav") for name in ("real", "reconstructed", "sampled")]
@@ -118,7 +116,7 @@ def test_the_picture_shows_what_is_written(finished, out):
     assert pixels.shape == (3 * 292, 2 * (56 + 3 * 208 + 8), 3)
     spectrograms = pixels.reshape(3, 292, 2, 688, 3)[:, 102:262, :, 56:680].sum(axis=-1)
     assert (spectrograms.std(axis=(1, 3)) > 10).all()
-    for row, name in enumerate(("real", "reconstructed", "sampled")):
+    for row, name in enumerate(("real", "reconstructed")):
         samples = soundfile.read(out / f"{name}.wav")[0]
         for column, clip in enumerate((samples[:SENTENCE], samples[-SENTENCE:])):
             level = np.log(clip.reshape(207, 256).std(axis=1) + 1e-3)

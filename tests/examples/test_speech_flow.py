@@ -36,7 +36,6 @@ def small():
     """Quick to compile."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speech_flow, "WIDTH", 24)
-        patch.setattr(speech_flow, "_CODER", (1,))
         patch.setattr(speech_flow, "_FLOW", (1, 2))
         yield
 
@@ -74,7 +73,7 @@ def differ(one, other, *, axis):
 
 def test_a_block_sees_two_neighbours_and_the_condition():
     apply = nnx.jit(lambda block, x, condition: block(x, condition))
-    new, block = (Block(2, conditioned=True, rngs=nnx.Rngs(0)) for _ in range(2))
+    new, block = (Block(2, rngs=nnx.Rngs(0)) for _ in range(2))
     x = np.random.default_rng(0).standard_normal((1, 9, 24)).astype(np.float32)
     other = x.copy()
     other[0, 4] += 1
@@ -84,27 +83,26 @@ def test_a_block_sees_two_neighbours_and_the_condition():
     np.testing.assert_array_equal(apply(new, x, one), x)
 
 
-def test_a_token_is_of_four_frames_and_their_neighbours(model):
+def test_a_token_is_of_four_frames(model):
     coder, other = model.autoencoder, np.array(MELS)
     tokens = encode(coder, MELS)[0]
     assert tokens.shape == (2, 4, LATENTS)
-    other[:, :, 0] += 1
-    assert differ(tokens, encode(coder, other)[0], axis=(0, 2)) == [0, 1]
+    other[:, :, 7] += 1
+    assert differ(tokens, encode(coder, other)[0], axis=(0, 2)) == [1]
     moved = np.array(tokens)
     moved[:, 3] += 1
     back = decode(coder, tokens)
     assert back.shape == MELS.shape
-    assert differ(back, decode(coder, moved), axis=(0, 1)) == list(range(8, 16))
+    assert differ(back, decode(coder, moved), axis=(0, 1)) == [12, 13, 14, 15]
 
 
 def test_frames_keep_their_order():
     """With weights that only pass on what comes in, spectrograms come back as they are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speech_flow, "WIDTH", 320)
         patch.setattr(speech_flow, "LATENTS", 320)
         coder = Autoencoder(rngs=nnx.Rngs(0))
-        for layer in (coder.first, coder.narrow, coder.widen, coder.last):
-            layer.kernel[...] = np.eye(*layer.kernel[...].shape, dtype=np.float32)
+        for layer in (coder.narrow, coder.widen):
+            layer.kernel[...] = np.eye(*layer.kernel[...].shape, dtype=np.float32) / 3
         mean, log_variance = map(np.asarray, encode(coder, MELS))
     assert not log_variance.any()
     np.testing.assert_allclose(mean[0, 1, :80] * 4 - 7, MELS[0, :, 4], rtol=0, atol=1e-5)
@@ -152,8 +150,8 @@ def test_errors_are_those_of_the_reconstruction(model):
 
 def test_the_average_follows():
     model = Averaged(rngs=nnx.Rngs(0))
-    of = lambda part: part.autoencoder.first.bias[...]  # noqa: E731
-    model.learning.autoencoder.first.bias[...] = np.ones(24, np.float32)
+    of = lambda part: part.autoencoder.widen.bias[...]  # noqa: E731
+    model.learning.autoencoder.widen.bias[...] = np.ones(320, np.float32)
     follow = nnx.jit(Averaged.follow)
     assert not np.asarray(of(model.average)).any()
     follow(model, np.int32(0))  # the shortest: a tenth stays
@@ -175,8 +173,8 @@ def test_it_learns_and_a_step_follows_from_its_number():
     after = errors_of(model.average, MELS)
     assert isinstance(last, Errors)
     assert float(before.velocity) == 1
-    assert float(after.velocity) < 0.8
-    assert float(after.decibels) < 0.7 * float(before.decibels)
+    assert float(after.velocity) < 0.95
+    assert float(after.decibels) < 0.2 * float(before.decibels)
     with jax.numpy_dtype_promotion("standard"):
         again = train_step(*copy, MELS)
     assert (again.decibels, again.velocity) == (last.decibels, last.velocity)
