@@ -26,7 +26,7 @@ Tokens: TypeAlias = Float[Array, "b k d"]
 # 128 frames, 32 tokens. Levels stay as they are: a pause is to be quiet.
 CONFIG = AudioModalityConfig(sample_rate=16000, duration=2.032, normalize=False)
 BATCH, STRIDE = 16, 0.05  # seconds from one window of a recording to the next
-FRAMES, LATENTS, WIDTH = 4, 64, 128
+FRAMES, LATENTS, WIDTH = 4, 64, 192
 ADAM = optax.adam(optax.linear_schedule(0.0, 3e-3, 50), b2=0.99)
 
 DECIBELS = 10 / np.log(10)
