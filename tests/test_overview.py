@@ -63,7 +63,7 @@ def test_a_name_is_the_same_object_on_every_path(name):
 
 
 def test_what_is_not_there_yet_is_absent():
-    for name in ("BaseEvaluationSuite", "ModelAdapter", "AudioModality"):
+    for name in ("BaseEvaluationSuite", "ModelAdapter"):
         assert not hasattr(modalities, name)
 
 
@@ -246,3 +246,29 @@ def test_two_processes_see_the_same_bits():
     ]
     outputs = [program.communicate(timeout=120)[0] for program in programs]
     assert outputs[0] == outputs[1] != b""
+
+
+# -- audio
+
+
+def test_audio_by_its_documented_names():
+    audio = importlib.import_module(f"{ROOT}.modalities.audio")
+    base = importlib.import_module(f"{ROOT}.modalities.audio.base")
+    datasets = importlib.import_module(f"{ROOT}.modalities.audio.datasets")
+    assert callable(audio.load_audio_file)
+    config = base.AudioModalityConfig(sample_rate=8000, duration=0.5, n_mels=20, n_fft=256, hop_length=128)
+    assert modalities.AudioModalityConfig is base.AudioModalityConfig
+    assert (config.spectrogram_type, config.normalize) == ("mel", True)
+    modality = modalities.AudioModality(config=config, rngs=nnx.Rngs(0))
+    assert (modality.sample_rate, modality.duration) == (8000, 0.5)
+    clip = modality.process(jnp.ones(100))
+    assert clip.shape == (4000,) and modality.process_audio(jnp.ones(100)).shape == (4000,)
+    assert (
+        modality.compute_mel_spectrogram(clip).shape == modality.compute_spectrogram(clip).shape == (20, 32)
+    )
+    dataset = datasets.SyntheticAudioDataset(
+        config=config, n_samples=6, audio_types=["sine", "noise", "chirp"], name="SyntheticAudio"
+    )
+    assert len(dataset) == 6 and isinstance(dataset, modalities.BaseDataset)
+    batch = dataset.get_batch(2)
+    assert batch["audio"].shape == (2, 4000) and isinstance(batch["audio_type"], list)
