@@ -52,6 +52,14 @@ def test_margins_are_numpys(n, mode):
     np.testing.assert_array_equal(padded, np.pad(clip, 4, mode=mode))
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_mirroring_a_clip_often_is_a_short_program(n):
+    """One of a thousand lines, as by `jnp.pad`, takes minutes to compile. Its gradient counts the images."""
+    run = jax.vjp(partial(pad_center, frame_length=512), jnp.arange(n, dtype=np.float32))[1]
+    assert len(jax.make_jaxpr(run)(jnp.ones(512 + n)).eqns) < 20
+    np.testing.assert_array_equal(run(jnp.ones(512 + n))[0], [[513], [257, 257]][n - 1])
+
+
 @pytest.mark.parametrize(("n", "hop", "expected"), [(1, 4, 1), (16000, 256, 63), (15999, 256, 63), (8, 4, 3)])
 def test_centred_frames_are_one_and_the_hops_of_the_clip(n, hop, expected):
     assert frame_count(n, frame_length=1024, hop_length=hop) == expected == 1 + n // hop

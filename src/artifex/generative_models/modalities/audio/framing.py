@@ -49,11 +49,16 @@ def pad_center(
     """Adds `frame_length // 2` samples on both sides, so that the first frame has its middle at sample 0."""
     mode = check_choice(PadMode, "pad_mode", pad_mode)
     margin = check_size("frame_length", frame_length) // 2
-    if mode is PadMode.REFLECT and waveform.shape[0] > margin:
+    if mode is not PadMode.REFLECT or waveform.shape[0] == 0:
+        return jnp.pad(waveform, margin, mode=mode.value)
+    if waveform.shape[0] > margin:
         # As slices: XLA on CPU takes longer for `jnp.pad` here.
         before, after = waveform[1 : margin + 1][::-1], waveform[-margin - 1 : -1][::-1]
         return jnp.concatenate([before, waveform, after])
-    return jnp.pad(waveform, margin, mode=mode.value)
+    # By an index: `jnp.pad` mirrors a short clip again and again, of whose gradient XLA makes a program for minutes.
+    last = waveform.shape[0] - 1
+    places = np.arange(-margin, last + 1 + margin) % max(1, 2 * last)
+    return waveform[np.minimum(places, 2 * last - places) if last else np.zeros_like(places)]
 
 
 def frame(
