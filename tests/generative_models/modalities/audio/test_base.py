@@ -182,6 +182,14 @@ def test_features_become_sound_again(kind):
     assert one.postprocess(features[:, :11]).shape == (640,)
 
 
+def test_gradients_go_back_through_sound_of_spectrograms():
+    """Bins that no mel band sees have magnitude 0, of which the root must have a gradient."""
+    one = modality(duration=0.03, n_mels=8, n_fft=64, hop_length=16)
+    mel = one.compute_spectrogram(one.process(tone(0.03)))
+    gradient = jax.jit(jax.grad(lambda x: jnp.square(one.postprocess(x, n_iter=1)).sum()))(mel)
+    assert bool(jnp.isfinite(gradient).all()) and float(jnp.abs(gradient).max()) > 0
+
+
 def test_clips_of_a_model_are_cut_to_full_scale():
     one = modality()
     np.testing.assert_array_equal(one.postprocess(np.float32([-2, 0.5, 3])), [-1, 0.5, 1])

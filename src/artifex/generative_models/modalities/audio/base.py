@@ -28,7 +28,7 @@ from artifex.generative_models.modalities.audio.prepare import (
     to_float,
 )
 from artifex.generative_models.modalities.audio.stft import griffin_lim, istft, stft
-from artifex.generative_models.modalities.audio.waveform import map_clips
+from artifex.generative_models.modalities.audio.waveform import map_clips, safe_sqrt
 from artifex.generative_models.modalities.base import (
     BaseModalityImplementation,
     RngStreams,
@@ -330,7 +330,7 @@ def _inverse(key: Array, features: Array, config: AudioModalityConfig, n_iter: i
         powers = mel_to_spectrogram(
             jnp.exp(features), sample_rate=config.sample_rate, n_fft=config.n_fft, **config.bank_settings
         )
-        magnitudes = jnp.sqrt(powers)
+        magnitudes = safe_sqrt(powers)
     n = features.shape[1]
     length = config.n_time_steps if n == config.n_time_frames else max(1, (n - 1) * config.hop_length)
     sound = griffin_lim(key, magnitudes, n_iter=n_iter, length=length, **config.istft_settings)
