@@ -131,6 +131,9 @@ def test_tokens_are_there_without_their_texts(tmp_path, bad_lines):
     (made.folder / "manifest.json").write_text("[]")
     with pytest.raises(ConfigError, match="is damaged: its manifest is not one of version 1"):
         open_tokens(made.folder)
+    (made.folder / "manifest.json").write_text('{"version": 1}')
+    with pytest.raises(ConfigError, match="is damaged: its manifest is none: TypeError"):
+        open_tokens(made.folder)
     with pytest.raises(ConfigError, match="has no manifest.json: it is no token store"):
         open_tokens(tmp_path)
 

@@ -140,9 +140,7 @@ def open_store(home: Path) -> StoredTokens:
         raise ConfigError(
             f"`folder` {str(home)!r} has no {_MANIFEST}: it is no token store, or one that is not finished"
         )
-    stored = _opened(home, int(manifest["num_documents"]))
-    assert stored is not None
-    return stored
+    return _checked(home, manifest, manifest.get("num_documents"))
 
 
 def _manifest(home: Path) -> dict[str, Any] | None:
@@ -159,9 +157,13 @@ def _manifest(home: Path) -> dict[str, Any] | None:
 
 def _opened(home: Path, num_documents: int) -> StoredTokens | None:
     manifest = _manifest(home)
-    if manifest is None:
-        return None
+    return None if manifest is None else _checked(home, manifest, num_documents)
+
+
+def _checked(home: Path, manifest: dict[str, Any], num_documents: Any) -> StoredTokens:
+    """The store that a manifest tells of, if its files are what that says."""
     try:
+        num_documents = int(num_documents)
         size, dtype = int(manifest["num_tokens"]), np.dtype(manifest["dtype"])
         checksum, bad = manifest["offsets_crc32"], tuple(BadDocument(**bad) for bad in manifest["bad"])
     except (KeyError, TypeError) as error:

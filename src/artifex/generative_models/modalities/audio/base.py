@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Key
 
 from artifex.data.checks import LARGEST_INT32, check_choice, check_integer, check_size
-from artifex.data.errors import ConfigTypeError, ShapeError
+from artifex.data.errors import ShapeError
 from artifex.generative_models.modalities.audio import losses
 from artifex.generative_models.modalities.audio.cepstrum import mfcc
 from artifex.generative_models.modalities.audio.config import AudioModalityConfig as AudioModalityConfig
 from artifex.generative_models.modalities.audio.config import SpectrogramType as SpectrogramType
+from artifex.generative_models.modalities.audio.config import checked_config
 from artifex.generative_models.modalities.audio.levels import power_to_db
 from artifex.generative_models.modalities.audio.mel import mel_spectrogram, mel_to_spectrogram
 from artifex.generative_models.modalities.audio.prepare import (
@@ -59,10 +60,7 @@ class AudioModality(BaseModalityImplementation):
     config: AudioModalityConfig
 
     def __init__(self, config: AudioModalityConfig | None = None, *, rngs: RngStreams) -> None:
-        config = AudioModalityConfig() if config is None else config
-        if not isinstance(config, AudioModalityConfig):
-            raise ConfigTypeError(f"`config` must be an AudioModalityConfig, got {type(config).__name__}")
-        super().__init__(config, rngs=rngs)
+        super().__init__(checked_config(AudioModalityConfig() if config is None else config), rngs=rngs)
 
     @property
     def sample_rate(self) -> int:

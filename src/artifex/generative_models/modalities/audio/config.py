@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from artifex.data.checks import check_bool, check_choice, check_positive, check_size
-from artifex.data.errors import ConfigError
+from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.generative_models.core.configuration import BaseModalityConfig
 from artifex.generative_models.modalities.audio.framing import check_frames, frame_count
 from artifex.generative_models.modalities.audio.mel import (
@@ -178,3 +178,14 @@ class AudioModalityConfig(BaseModalityConfig):
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+
+
+def checked_config(config: Any) -> AudioModalityConfig:
+    """`config`, if it is one of audio.
+
+    Raises:
+        ConfigTypeError: it is something else.
+    """
+    if not isinstance(config, AudioModalityConfig):
+        raise ConfigTypeError(f"`config` must be an AudioModalityConfig, got {type(config).__name__}")
+    return config

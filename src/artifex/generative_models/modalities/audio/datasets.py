@@ -23,7 +23,7 @@ from artifex.data.reader import ArrayReader, NumberReader, Reader
 from artifex.data.sources.audio import AudioSource, audio_folder, audio_manifest, librispeech, vctk
 from artifex.data.types import Split
 from artifex.generative_models.modalities.audio import compose
-from artifex.generative_models.modalities.audio.config import AudioModalityConfig
+from artifex.generative_models.modalities.audio.config import AudioModalityConfig, checked_config
 from artifex.generative_models.modalities.audio.stacked import stacked
 from artifex.generative_models.modalities.audio.steps import HostSpectrogram, Prepare
 from artifex.generative_models.modalities.audio.synthesis import AudioType
@@ -80,7 +80,7 @@ class AudioDataset(RecordDataset):
         kinds: tuple[AudioType, ...] = (),
         root_key: Any = None,
     ) -> None:
-        super().__init__(_checked_config(config), split, rngs=rngs, root_key=root_key)
+        super().__init__(checked_config(config), split, rngs=rngs, root_key=root_key)
         self._rate = config.sample_rate if rate is None else check_size("rate", rate)
         self._augment, self._kinds = _augmentation_of(augment), kinds
         self._reader = reader(self) if callable(reader) else reader
@@ -158,7 +158,7 @@ class SyntheticAudioDataset(AudioDataset):
         seed: int = 0,
         augment: Augmentation | None = None,
     ) -> None:
-        config = _checked_config(AudioModalityConfig() if config is None else config)
+        config = checked_config(AudioModalityConfig() if config is None else config)
         size = check_integer("n_samples", n_samples, 1, LARGEST_INT32)
         kinds = _checked_kinds(audio_types)
         key = jax.random.key(check_integer("seed", seed, 0, 2**32 - 1)) if rngs is None else None
@@ -205,7 +205,7 @@ class ArrayAudioDataset(AudioDataset):
         rngs: RngStreams,
         augment: Augmentation | None = None,
     ) -> None:
-        fields, rate = stacked(audio, sample_rate, _checked_config(config))
+        fields, rate = stacked(audio, sample_rate, checked_config(config))
         arrays = dict(fields)
         if labels is not None:
             arrays["labels"] = np.asarray(labels)
@@ -271,7 +271,7 @@ class AudioFolderDataset(AudioDataset):
         rngs: RngStreams,
         augment: Augmentation | None = None,
     ) -> None:
-        _checked_config(config)
+        checked_config(config)
         if stride is not None and crop is not None:
             raise ConfigError(
                 "`stride` cuts files into windows, of which there is no `crop`; leave one of the two out"
@@ -331,12 +331,6 @@ def _source(
     if labels != "folder":
         raise ConfigError(f"`labels` of the layout {kind.value!r} are the speakers; leave `labels` out")
     return librispeech(root) if kind is Layout.LIBRISPEECH else vctk(root)
-
-
-def _checked_config(config: Any) -> AudioModalityConfig:
-    if not isinstance(config, AudioModalityConfig):
-        raise ConfigTypeError(f"`config` must be an AudioModalityConfig, got {type(config).__name__}")
-    return config
 
 
 def _checked_kinds(audio_types: Any) -> tuple[AudioType, ...]:

@@ -1,5 +1,6 @@
 """What a loader does with clips on the device: prepare them, and make spectrograms of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -103,9 +104,8 @@ class Spectrogram:
     def __call__(self, keys: Key[Array, "..."], batch: DeviceArrays) -> DeviceArrays:
         if "audio" not in batch:
             raise ShapeError(f"`Spectrogram` makes use of 'audio', and the batch has {sorted(batch)}")
-        rest = {name: value for name, value in batch.items() if name != "audio" or self.keep_audio}
         made = map_clips(partial(spectrogram, config=self.config), batch["audio"])
-        return {**rest, "spectrogram": made}
+        return {**_kept(batch, self.keep_audio), "spectrogram": made}
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,13 @@ class HostSpectrogram:
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         if "audio" not in sample:
             raise ShapeError(f"spectrograms are made of 'audio', and the sample has {sorted(sample)}")
-        rest = {name: value for name, value in sample.items() if name != "audio" or self.keep_audio}
         made = _spectrogram(self.config, self.rate, jnp.asarray(sample["audio"]))
-        return {**rest, "spectrogram": np.asarray(made)}
+        return {**_kept(sample, self.keep_audio), "spectrogram": np.asarray(made)}
+
+
+def _kept(fields: Mapping[str, Any], keep_audio: bool) -> dict[str, Any]:
+    """What stays beside a spectrogram."""
+    return {name: value for name, value in fields.items() if name != "audio" or keep_audio}
 
 
 @partial(jax.jit, static_argnums=(0, 1))
