@@ -24,7 +24,8 @@ def _options() -> argparse.Namespace:
         "--only", default="", help="contenders, by kind, environment or beginning of the name"
     )
     parser.add_argument("--without-peers", action="store_true", help="nothing that needs another environment")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--starts", type=int, default=2, help="processes of one contender, one after another")
+    parser.add_argument("--rounds", type=int, default=3, help="of each of these")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one contender in one round")
     parser.add_argument(
         "--limit", type=float, default=FIRST_BATCH_LIMIT, help="seconds until the first batch"
@@ -34,8 +35,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--save-baseline", action="store_true", help="keep the ratios of this run")
     parser.add_argument("--strict", action="store_true", help="a regression is an error")
     options = parser.parse_args()
-    if options.rounds < 1 or options.seconds <= 0:
-        parser.error("`--rounds` must be 1 or more, and `--seconds` above 0")
+    if min(options.starts, options.rounds) < 1 or options.seconds <= 0:
+        parser.error("`--starts` and `--rounds` must be 1 or more, and `--seconds` above 0")
     return options
 
 
@@ -48,9 +49,12 @@ def main() -> int:
     if options.list:
         _show(cases)
         return 0
-    settings = Settings(options.home.absolute(), options.rounds, options.seconds, options.limit)
+    settings = Settings(
+        options.home.absolute(), options.rounds, options.seconds, options.starts, options.limit
+    )
     run: dict[str, Any] = {
         "machine": machine.describe(),
+        "starts": options.starts,
         "rounds": options.rounds,
         "seconds": options.seconds,
     }

@@ -15,7 +15,7 @@ _CUT = "`ConcatThenSplitIterDataset`"
 
 def all_cases() -> list[Case]:
     """In the order of the page."""
-    return [_padded(), _packed(), _tokenize(), _padded_tokens(), _packed_tokens(), _packing()]
+    return [_padded(), _packed(), _tokenize(), _padded_tokens(), _packed_tokens(), _segments(), _packing()]
 
 
 def _case(name: str, title: str, item: str, **more: Any) -> Case:
@@ -186,18 +186,39 @@ def _packed_tokens() -> Case:
                 shuffle=False,
                 with_segments=False,
             ),
-            who.artifex_with_texts(
-                "artifex: concat",
-                packed,
-                '`packed(method="concat")`: documents shuffled, with segments and positions',
-                method="concat",
-            ),
-            who.artifex_with_texts(
-                "artifex: best fit", packed, "`packed()`: whole documents, with segments and positions"
-            ),
             who.grain("grain: MapDataset of rows", "of_grain:packed_tokens", "row numbers, gathered by hand"),
             who.torch("torch", "of_torch:packed_tokens", "`__getitems__`, gathered by hand"),
             who.datasets("HF datasets", "of_datasets:mapped_tokens", "rows, format numpy", packed=True),
+        ),
+    )
+
+
+def _segments() -> Case:
+    packed = "of_artifex:packed_tokens"
+    return _case(
+        "tokens-segments",
+        "200,000 documents that were tokenized before, in rows of 512 with segments and positions, batch 64",
+        "row",
+        make=data.tokens,
+        compare=checks.packed,
+        has_first_batch=False,
+        contenders=(
+            who.hand(
+                "by hand: rows",
+                "by_hand:packed_tokens_with_segments",
+                "a gather of rows from each of three tables; documents stay in their order",
+            ),
+            who.artifex_with_texts(
+                "artifex: in order",
+                packed,
+                '`packed(method="concat", shuffle=False)`',
+                method="concat",
+                shuffle=False,
+            ),
+            who.artifex_with_texts(
+                "artifex: concat", packed, '`packed(method="concat")`: documents shuffled', method="concat"
+            ),
+            who.artifex_with_texts("artifex: best fit", packed, "`packed()`: whole documents"),
         ),
     )
 

@@ -15,8 +15,8 @@ class Result:
     Attributes:
         wall: microseconds per item by wall clock, one a round.
         cpu: microseconds of CPU per item, of all processes, one a round.
-        first_batch_s: seconds from the making of the pipeline to its first batch, without imports.
-        import_s: seconds of its imports, after JAX.
+        first_batch: seconds from the making of the pipeline to its first batch, without imports, one a start.
+        import_s: seconds of its imports, after JAX, one a start.
         peak_mb: of memory, of all processes; what they share is counted in each.
         error: why it failed, or None.
     """
@@ -28,8 +28,8 @@ class Result:
     antialiased: bool = True
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    first_batch_s: float | None = None
-    import_s: float | None = None
+    first_batch: list[float] = field(default_factory=list)
+    import_s: list[float] = field(default_factory=list)
     peak_mb: float | None = None
     error: str | None = None
 
@@ -38,7 +38,7 @@ class Result:
         return self.error is None and bool(self.wall)
 
     def median(self, measure: str) -> float:
-        """Of "wall" or "cpu", in microseconds per item."""
+        """Of "wall" or "cpu", in microseconds per item, or of "first_batch", in seconds."""
         return statistics.median(getattr(self, measure))
 
     def spread(self, measure: str) -> float:
@@ -97,7 +97,7 @@ def _row(case: CaseResults, result: Result) -> tuple[str, ...]:
         value = case.ratio(result, "hand", measure)
         return "" if value is None else f"{value:.2f}"
 
-    first = result.first_batch_s if case.has_first_batch else None
+    first = _value(case, result, "first_batch")
     return (
         result.name + ("" if result.antialiased else " *"),
         number(1e6 / result.median("wall")),
@@ -135,25 +135,25 @@ def table(case: CaseResults) -> str:
 def losses(cases: Iterable[CaseResults]) -> list[tuple[CaseResults, Result, str, Result, float, float]]:
     """Each time someone is ahead of us: case, ours, measure, the other, its ratio, the spread of the two.
 
-    The measures are "wall", "cpu", "first_batch_s" and "peak_mb"; the ratio is ours by the other's, above 1.
+    The measures are "wall", "cpu", "first_batch" and "peak_mb"; the ratio is ours by the other's, above 1.
     """
     found = []
     for case in cases:
         for ours in case.of("artifex"):
-            for measure in (*MEASURES, "first_batch_s", "peak_mb"):
+            for measure in (*MEASURES, "first_batch", "peak_mb"):
                 for other in case.of("hand", "peer"):
                     mine, its = _value(case, ours, measure), _value(case, other, measure)
                     if mine and its and mine / its >= 1.005:
                         spread = (
-                            max(ours.spread(measure), other.spread(measure)) if measure in MEASURES else 0
+                            0 if measure == "peak_mb" else max(ours.spread(measure), other.spread(measure))
                         )
                         found.append((case, ours, measure, other, mine / its, spread))
     return found
 
 
 def _value(case: CaseResults, result: Result, measure: str) -> float | None:
-    if measure in MEASURES:
-        return result.median(measure)
-    if measure == "first_batch_s" and not case.has_first_batch:
+    if measure == "peak_mb":
+        return result.peak_mb
+    if measure == "first_batch" and not (case.has_first_batch and result.first_batch):
         return None
-    return getattr(result, measure)
+    return result.median(measure)

@@ -24,8 +24,10 @@ class Settings:
 
     Attributes:
         home: where environments, data and logs go.
-        rounds: measurements of each contender.
+        rounds: measurements of each contender after one start.
         seconds: of one measurement, at least.
+        starts: processes of each contender, one after another: the memory of each comes to lie elsewhere, which can
+            make a difference as large as those that are looked for.
         limit: seconds until the first batch, or beyond `seconds`, after which a contender has failed.
         registry: where the processes of contenders find the cases.
         variables: more of the environment of these processes.
@@ -34,6 +36,7 @@ class Settings:
     home: Path
     rounds: int
     seconds: float
+    starts: int = 1
     limit: float = FIRST_BATCH_LIMIT
     registry: str = "benchmarks.cases:all_cases"
     variables: dict[str, str] | None = None
@@ -51,7 +54,7 @@ def measure(case: Case, settings: Settings) -> CaseResults:
 
 def _imports(case: Case, results: list[Result], settings: Settings) -> None:
     # Once for nothing: the files of a package are in memory from then on.
-    for turn in range(settings.rounds + 1):
+    for turn in range(settings.starts * settings.rounds + 1):
         for contender, result in zip(case.contenders, results, strict=True):
             if result.error is None:
                 _import_once(contender, result, settings, counts=turn > 0)
@@ -74,10 +77,18 @@ def _import_once(contender: Contender, result: Result, settings: Settings, *, co
 
 def _batches(case: Case, results: list[Result], settings: Settings) -> None:
     work = case.make(settings.home)  # the data are made here, once, and found by all
+    for start in range(settings.starts):
+        if settings.starts > 1:
+            print(f"  start {start + 1} of {settings.starts}", flush=True)
+        _one_start(case, results, settings, work)
+
+
+def _one_start(case: Case, results: list[Result], settings: Settings, work: Any) -> None:
     children: dict[str, Child] = {}
     try:
         for contender, result in zip(case.contenders, results, strict=True):
-            _start(case, contender, result, settings, children, work)
+            if result.error is None:
+                _start(case, contender, result, settings, children, work)
         for turn in range(settings.rounds):
             for result in results:
                 if result.name in children:
@@ -86,7 +97,7 @@ def _batches(case: Case, results: list[Result], settings: Settings) -> None:
         for result in results:
             if child := children.pop(result.name, None):
                 child.quit()
-                result.peak_mb = child.peak_mb
+                result.peak_mb = max(result.peak_mb or 0, child.peak_mb)
     finally:
         for child in children.values():
             child.kill()
@@ -121,8 +132,9 @@ def _start(
         children.pop(contender.name).kill()
         _fail(result, error)
         return
-    result.import_s, result.first_batch_s = ready["import_s"], ready["first_batch_s"]
-    print(f"  {contender.name}: first batch after {number(result.first_batch_s)} s", flush=True)
+    result.import_s.append(ready["import_s"])
+    result.first_batch.append(ready["first_batch_s"])
+    print(f"  {contender.name}: first batch after {number(ready['first_batch_s'])} s", flush=True)
 
 
 def _compare(case: Case, work: Any, path: str | None) -> None:

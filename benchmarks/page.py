@@ -13,7 +13,7 @@ from benchmarks.figures import HEADER, CaseResults, from_run, losses, rows
 DOCS = Path(__file__).parents[1] / "docs"
 PICTURE = "images/benchmarks.png"
 
-_WORDS = {"wall": "wall clock", "cpu": "CPU", "first_batch_s": "first batch", "peak_mb": "memory"}
+_WORDS = {"wall": "wall clock", "cpu": "CPU", "first_batch": "first batch", "peak_mb": "memory"}
 
 _INTRODUCTION = """\
 <!-- Written by `python -m benchmarks.page`, from the results of a run: change that. -->
@@ -35,8 +35,8 @@ _RULES = """\
 - A contender is a process of its own, in an environment of its own. They take turns, A B C A B C; one whose turn it
   is not is stopped, with its workers, so that it neither disturbs the others nor works ahead. What it had made ahead
   is used up before its time is taken, and its CPU time counts that too.
-- Medians of the rounds. `spread` is from the fastest round to the slowest, as a share of the median: differences
-  below it mean nothing.
+- Medians of the rounds of all starts: a process whose memory comes to lie well is faster in all its rounds. `spread`
+  is from the fastest round to the slowest, as a share of the median: differences below it mean nothing.
 - `first s` is from the making of a pipeline to its first batch, compilation included, imports not, nor what a program
   that has made its model has done by then: JAX is at work, and for this package, whose data sets take an `nnx.Rngs`,
   one was made and asked for a key (0.16 s here, once in a process). `MB` is the peak of memory, of all processes of
@@ -60,7 +60,7 @@ _AGAIN = """\
 
 ```sh
 make bench                            # everything; the first time it makes nine environments, of several GB
-make bench ARGS="arrays jpeg --rounds 5 --seconds 2 --only artifex,grain,hand"
+make bench ARGS="arrays jpeg --starts 3 --rounds 5 --only artifex,grain,hand"
 make bench ARGS="--without-peers"     # this package and loops by hand, in the environment of the project
 make bench ARGS="--list"
 ```
@@ -103,7 +103,8 @@ def _machine(run: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
         f"The last run: {run['started'][:10]}, {machine['cores']} cores ({machine['cpu']}, {machine['system']}),\n"
-        f"load {machine['load']:g} at the start, {run['rounds']} rounds of {run['seconds']:g} s.\n"
+        f"load {machine['load']:g} at the start, {run['starts']} starts of everyone, with {run['rounds']} rounds of "
+        f"{run['seconds']:g} s each.\n"
         f"Python {machine['python']}, {versions}.\n"
     )
 

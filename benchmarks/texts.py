@@ -154,6 +154,19 @@ def table(work: Any) -> np.ndarray:
     return work.ids[: count * work.length].reshape(count, work.length)
 
 
+def segments(work: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Of that table: the number of the document within its row, from 1, and of the token within that document's part
+    of the row, from 0; uint16 (m, length) each."""
+    rows = table(work)
+    lengths = np.diff(work.offsets)
+    documents = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[: rows.size].reshape(rows.shape)
+    begins = np.repeat(work.offsets[:-1], lengths)[: rows.size].reshape(rows.shape)
+    first = np.arange(0, rows.size, rows.shape[1])[:, None]
+    columns = np.arange(rows.shape[1])
+    positions = columns - np.maximum(begins - first, 0)
+    return (documents - documents[:, :1] + 1).astype(np.uint16), positions.astype(np.uint16)
+
+
 def best_fit(lengths: np.ndarray, row_length: int) -> np.ndarray:
     """The row of each document, int32 (n,), longest first into the fullest row that holds it; none is longer."""
     rows_with: list[list[int]] = [[] for _ in range(row_length + 1)]  # by the room that they have left

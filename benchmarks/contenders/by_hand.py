@@ -214,6 +214,15 @@ def packed_tokens(work: Tokens) -> Iterator[Any]:
         yield jax.device_put(table[rows].astype(np.int32))
 
 
+def packed_tokens_with_segments(work: Tokens) -> Iterator[Any]:
+    """The same rows, with the segments and positions that were worked out beforehand for all of them."""
+    import jax
+
+    tables = (texts.table(work), *texts.segments(work))
+    for rows in batches_of_rows(len(tables[0]), work.batch_size):
+        yield jax.device_put(tuple(table[rows].astype(np.int32) for table in tables))
+
+
 def best_fit(work: Lengths) -> Iterator[Any]:
     """In Python, with a list of rows for each room that may be left, and a bit for each that is not empty."""
     while True:

@@ -22,10 +22,10 @@ def case(*results: Result, **more) -> CaseResults:
 @pytest.fixture
 def example() -> CaseResults:
     return case(
-        result("by hand: slow", "hand", [8, 8, 8], [4, 4, 4], first_batch_s=0.5, peak_mb=100),
-        result("by hand: quick", "hand", [4, 5, 4], [6, 6, 6], first_batch_s=0.1, peak_mb=300),
-        result("artifex", "artifex", [5, 4, 6], [8, 8, 8], first_batch_s=0.4, peak_mb=200),
-        result("peer", "peer", [10, 10, 10], [2, 2, 2], first_batch_s=0.8, peak_mb=400, antialiased=False),
+        result("by hand: slow", "hand", [8, 8, 8], [4, 4, 4], first_batch=[0.5], peak_mb=100),
+        result("by hand: quick", "hand", [4, 5, 4], [6, 6, 6], first_batch=[0.1], peak_mb=300),
+        result("artifex", "artifex", [5, 4, 6], [8, 8, 8], first_batch=[0.4], peak_mb=200),
+        result("peer", "peer", [10, 10, 10], [2, 2, 2], first_batch=[0.8], peak_mb=400, antialiased=False),
         result("broken", "peer", [], [], error="it died"),
     )
 
@@ -67,7 +67,7 @@ def test_losses_are_all_that_is_ahead_of_us(example: CaseResults):
         ("cpu", "by hand: slow"): pytest.approx(2),
         ("cpu", "by hand: quick"): pytest.approx(8 / 6),
         ("cpu", "peer"): pytest.approx(4),
-        ("first_batch_s", "by hand: quick"): pytest.approx(4),
+        ("first_batch", "by hand: quick"): pytest.approx(4),
         ("peak_mb", "by hand: slow"): pytest.approx(2),
     }
 
@@ -127,7 +127,7 @@ def test_the_page_holds_every_case_failure_and_setting(example: CaseResults):
         "versions": {"jax": "1"},
         "load": 0.5,
     }
-    run = {"started": "2026-01-02 03:04:05", "rounds": 3, "seconds": 1.0, "machine": machine}
+    run = {"started": "2026-01-02 03:04:05", "starts": 2, "rounds": 3, "seconds": 1.0, "machine": machine}
     text = page(run | {"cases": [example.as_dict()]}, has_picture=False)
     assert "### A case" in text
     assert "broken failed: it died" in text

@@ -81,16 +81,19 @@ def test_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     case, _ = cases()
     wanted = ("good", "raises", "dies_later")
     case = replace(case, contenders=tuple(c for c in case.contenders if c.name in wanted))
-    settings = Settings(tmp_path, rounds=2, seconds=0.05, limit=20, registry=REGISTRY, variables=VARIABLES)
+    settings = Settings(
+        tmp_path, rounds=2, seconds=0.05, starts=2, limit=20, registry=REGISTRY, variables=VARIABLES
+    )
     results = {r.name: r for r in measure(case, settings).results}
-    assert len(results["good"].wall) == len(results["good"].cpu) == 2
+    assert len(results["good"].wall) == len(results["good"].cpu) == 4
+    assert len(results["good"].first_batch) == len(results["good"].import_s) == 2
     assert results["good"].error is None
     assert results["good"].peak_mb is not None
     assert results["good"].peak_mb > 5
     # The first round's batches are the last that it has.
     assert results["dies_later"].error == "died with status 4"
     assert results["raises"].error == "ValueError: no such data"
-    assert "raises: FAILED: ValueError" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("raises: FAILED: ValueError") == 1  # it is not started again
     assert not [p for p in psutil.Process(os.getpid()).children() if "benchmarks.child" in p.cmdline()]
 
 

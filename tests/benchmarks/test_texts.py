@@ -96,3 +96,15 @@ def test_documents_are_as_long_as_was_drawn():
         *whole, last = document.split("\n")
         assert set(whole) <= set(paragraphs)
         assert any(paragraph.startswith(last) for paragraph in paragraphs)
+
+
+def test_segments_and_positions_count_documents_within_a_row_and_tokens_within_their_parts(work: Tokens):
+    small = Tokens(
+        np.arange(11, dtype=np.uint16),
+        np.array([0, 2, 3, 9, 11]),
+        replace(work.documents, length=4),
+    )
+    segments, positions = texts.segments(small)
+    # Documents of 2, 1, 6 and 2 tokens: the rows are aabc and cccc, and what is left makes none.
+    assert segments.tolist() == [[1, 1, 2, 3], [1, 1, 1, 1]]
+    assert positions.tolist() == [[0, 1, 0, 0], [0, 1, 2, 3]]
