@@ -189,6 +189,7 @@ def _resume(percent: int) -> Case:
         title=f"1,000,000 shuffled records: from a saved state at {percent} % to the next batch of 128",
         item="restore",
         items_per_batch=1,
+        field="x",
         make=partial(data.place, share=percent / 100),
         warm_batches=1,
         least_batches=1,

@@ -30,6 +30,7 @@ JAX_SIDE_OF_DATA = {
     "artifex.data.checkpoint",
     "artifex.data.device",
     "artifex.data.feed",
+    "artifex.data.iteration",
     "artifex.data.pipeline",
     "artifex.data.reuse",
 }

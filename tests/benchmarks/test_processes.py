@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from benchmarks.cases import all_cases
 from benchmarks.measure import Settings, measure
 from benchmarks.processes import Child, FailedError
 
@@ -105,6 +106,13 @@ def test_one_whose_first_batch_is_another_has_failed(tmp_path: Path):
     assert results["miscounts"].error == "[1, 2, 3] is not [0, 1, 2]"
     # What was written to be looked at is gone.
     assert {path.suffix for path in (tmp_path / "logs" / "compared").iterdir()} == {".txt"}
+
+
+def test_a_case_of_the_bench_itself(tmp_path: Path):
+    case = next(c for c in all_cases() if c.name == "resume-50")
+    case = replace(case, contenders=tuple(c for c in case.contenders if c.environment is None))
+    results = measure(case, Settings(tmp_path, rounds=1, seconds=0.05)).results
+    assert [(r.kind, r.error) for r in results] == [("hand", None), ("artifex", None)]
 
 
 def is_alive(pid: int) -> bool:

@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     from artifex.data.faults import known_good as known_good
     from artifex.data.faults import read_quarantine as read_quarantine
     from artifex.data.grain_source import as_grain_source as as_grain_source
+    from artifex.data.iteration import DataLoader as DataLoader
     from artifex.data.naming import with_names as with_names
     from artifex.data.packed import PackedReader as PackedReader
     from artifex.data.padded import PaddedReader as PaddedReader
     from artifex.data.padded import bucket_edges as bucket_edges
     from artifex.data.padded import length_buckets as length_buckets
     from artifex.data.padded import padded_to_longest as padded_to_longest
-    from artifex.data.pipeline import DataLoader as DataLoader
     from artifex.data.pipeline import create_data_loader as create_data_loader
     from artifex.data.plan.packing import Packing as Packing
     from artifex.data.plan.packing import pack_best_fit as pack_best_fit
@@ -66,7 +66,7 @@ _ON_FIRST_USE = {
     "CacheEntry": "artifex.data.cache",
     "CacheKind": "artifex.data.cache",
     "CacheWarning": "artifex.data.cache",
-    "DataLoader": "artifex.data.pipeline",
+    "DataLoader": "artifex.data.iteration",
     "LoaderCheckpointHandler": "artifex.data.checkpoint",
     "LoaderRestore": "artifex.data.checkpoint",
     "LoaderSave": "artifex.data.checkpoint",

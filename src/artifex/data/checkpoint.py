@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import jax
 
 from artifex.data.errors import ConfigTypeError, MissingPackageError, StateError
-from artifex.data.pipeline import DataLoader
+from artifex.data.iteration import DataLoader
 
 try:
     import orbax.checkpoint as ocp

@@ -96,10 +96,20 @@ class HostFeed:
         self._faults, self._compact, self._timeout = faults, compact, timeout
         self._reader, self._crossing, self._plan, self._placement = reader, crossing, plan, placement
         self._seed = plan.seed if training else None
-        self._num_workers, self._prefetch = num_workers, prefetch
+        self.prefetch, self._num_workers = prefetch, num_workers
         self._is_small = _is_worth_it(reader.spec, plan)
         self._has_buckets = isinstance(reader, BucketReader)
         self._row_bytes = 0 if self._has_buckets else sample_bytes(reader.spec)
+
+    @property
+    def num_workers(self) -> int:
+        """Threads that read; fewer once all records are in memory."""
+        return worker_count(self._num_workers, self._reader.in_memory)
+
+    @property
+    def spec(self) -> Spec:
+        """The fields of one sample, as it comes in a batch; of the largest, with buckets."""
+        return self._crossing.spec(self._reader.spec)
 
     def batches(
         self,
@@ -114,8 +124,8 @@ class HostFeed:
             self._reader,
             (self._local(row) for row in rows),
             self._plan.batch_size,
-            num_workers=worker_count(self._num_workers, self._reader.in_memory),
-            prefetch=self._prefetch,
+            num_workers=self.num_workers,
+            prefetch=self.prefetch,
             seed=self._seed,
             tally=None if self._faults is None else tally or Tally(self._faults),
             timeout=self._timeout,
@@ -244,9 +254,15 @@ class TableFeed:
         plan: for the rule for the end of an epoch.
         device: where the table is kept; None leaves it to JAX.
 
+    Attributes:
+        spec: the fields of one sample, as it comes in a batch.
+        prefetch: batches that are under way while another is used.
+
     Raises:
         ConfigError: the reader has strings or random parts, which a table cannot hold.
     """
+
+    num_workers = 0
 
     def __init__(self, reader: Reader, crossing: Crossing, plan: Plan, *, device: Any = None) -> None:
         refuse_buckets(reader, '`placement="device"`')
@@ -262,8 +278,9 @@ class TableFeed:
                 f"them (e.g. with `map`)"
             )
         self._crossing, self._plan = crossing, plan
+        self.spec = crossing.spec(reader.spec)
         # One batch may be under way while another is used: a call returns before its result is there.
-        self._ahead = int(_is_worth_it(crossing.spec(reader.spec), plan))
+        self.prefetch = int(_is_worth_it(self.spec, plan))
         self._compiled: dict[Hashable, Any] = {}
         numbers = np.arange(len(reader), dtype=np.int64)
         rows = Rows(0, 0, numbers, np.zeros_like(numbers), len(numbers))
@@ -295,7 +312,7 @@ class TableFeed:
                 spares = None
             if meter.is_on:
                 meter.crossed(fetched)
-            if len(ahead) > self._ahead:
+            if len(ahead) > self.prefetch:
                 yield ahead.popleft()
                 if meter.is_on:
                     meter.found(0, len(ahead))

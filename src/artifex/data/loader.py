@@ -21,8 +21,10 @@ from artifex.data.types import Arrays, Indices
 from artifex.data.watch import Watch, WatchedReader
 from artifex.data.workers import Workers
 
-# Pieces of a batch per worker: few, since each costs a hand-over; several, since records differ in cost.
-_PIECES_PER_WORKER = 4
+# Pieces of a batch per worker: few, since each costs a hand-over; several where nothing else is being read, since
+# records differ in cost, and who is done early would wait.
+_PIECES_PER_WORKER = 1
+_PIECES_OF_THE_NEXT = 4
 
 
 _ReadRows: TypeAlias = Callable[[Indices, Arrays, RecordRandom | None], list[Bad]]
@@ -171,7 +173,8 @@ class HostBatches:
                 return
             arrays = self._slots(rows)
             random = self._random(rows)
-            self._ahead.append(_Reading(self._read, rows, random, arrays, workers, self._meter))
+            is_next = not self._ahead
+            self._ahead.append(_Reading(self._read, rows, random, arrays, workers, self._meter, is_next))
 
     def _slots(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         reader = self._reader
@@ -193,6 +196,7 @@ class _Reading:
         arrays: dict[str, npt.NDArray[Any]],
         workers: Workers,
         meter: Meter,
+        is_next: bool,
     ) -> None:
         self.rows, self.arrays = rows, arrays
         self.bad: list[Bad] = []
@@ -200,7 +204,8 @@ class _Reading:
         self._lock, self._done = threading.Lock(), threading.Event()
         self._errors: list[tuple[int, BaseException]] = []
         size = len(rows.numbers)
-        self._unfinished = pieces = min(size, len(workers) * _PIECES_PER_WORKER)
+        each = _PIECES_OF_THE_NEXT if is_next else _PIECES_PER_WORKER
+        self._unfinished = pieces = min(size, len(workers) * each)
         edges = [size * i // pieces for i in range(pieces + 1)]
         for start, stop in pairwise(edges):
             workers.submit(partial(self._read, start, stop))

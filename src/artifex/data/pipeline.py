@@ -1,11 +1,10 @@
-"""The whole journey, put together: a dataset in, batches of device arrays out."""
+"""The whole journey, put together: a dataset in, a loader of batches out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -16,26 +15,20 @@ from artifex.data.cache import CacheKind, cached_reader
 from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer, check_positive
 from artifex.data.device import Crossing, Placement, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError
-from artifex.data.faults import BadRecord, BadRows, OnError, Tally, make_faults
-from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
+from artifex.data.faults import BadRows, Faults, OnError, make_faults
+from artifex.data.feed import HostFeed, TableFeed
+from artifex.data.iteration import DataLoader
 from artifex.data.meter import Meter
-from artifex.data.plan import Bucketed, LastBatch, Plan, Rows, arrange, last_batch
+from artifex.data.plan import Bucketed, LastBatch, Plan, arrange, last_batch
 from artifex.data.plan.order import MAX_SEED
-from artifex.data.preemption import StopOnSignal
 from artifex.data.probes import Probes
 from artifex.data.processes import ProcessReader
+from artifex.data.reader import Reader
 from artifex.data.samples import reader_of
-from artifex.data.state import Position, make_state, read_state
 from artifex.data.stats import LoaderStats
 from artifex.data.types import Spec, sample_bytes
 from artifex.data.warn import warn
 from artifex.data.workers import worker_count
-
-# Record numbers are computed for several steps at a time: the fixed cost of NumPy's calls is spread.
-_RECORDS_AT_ONCE = 8192
-
-HostArrays: TypeAlias = dict[str, npt.NDArray[Any] | list[str]]
-"""Field name -> array (b, ...), or a list of b strings."""
 
 _FLOATS = ("float32", "bfloat16", "float16")
 
@@ -75,336 +68,6 @@ class Prepares(Protocol):
     def device_steps(self, *, training: bool) -> Sequence[Step]:
         """The steps, in order; with `training`, the random ones too."""
         ...
-
-
-class DataLoader:
-    """Batches on the device, epoch by epoch; every one a pure function of (plan, step).
-
-    Each `iter(loader)` is the next epoch, in an order of its own where `shuffle` is on. A batch is a dict:
-    `jax.Array`s of shape (b, ...) by field name, `index` (b,) int32 with the record numbers, and lists of
-    strings. The last batch of an epoch is shorter where the records do not divide, unless `drop_last`.
-    Several iterators may run side by side; each is for one thread.
-
-    Use `create_data_loader`, which says what the arguments mean.
-
-    Attributes:
-        plan: which records come in which batch.
-    """
-
-    def __init__(
-        self,
-        dataset: Any,
-        batch_size: int,
-        shuffle: bool = True,
-        drop_last: bool = False,
-        *,
-        seed: int = 0,
-        last: str | LastBatch | None = None,
-        keep: npt.ArrayLike | None = None,
-        sample_weights: npt.ArrayLike | None = None,
-        balance: npt.ArrayLike | None = None,
-        repeat: int = 1,
-        num_workers: int | str | None = None,
-        prefetch: int | str = "auto",
-        transform: Step | Sequence[Step] | None = None,
-        training: bool | None = None,
-        dtype: npt.DTypeLike = "float32",
-        device: Any = None,
-        sharding: Any = None,
-        placement: str | DataPlacement = DataPlacement.HOST,
-        cache: str | CacheKind | None = None,
-        cache_dir: str | Path | None = None,
-        cache_bytes: int | None = None,
-        on_error: str | OnError = OnError.RAISE,
-        max_errors: float = 0.1,
-        quarantine: str | Path | None = "quarantine.jsonl",
-        bad_rows: str | BadRows = BadRows.MASK,
-        worker: str | WorkerKind = WorkerKind.THREAD,
-        timeout: float | None = None,
-        on_stats: Callable[[LoaderStats], None] | None = None,
-        stats_every: float = 10.0,
-    ) -> None:
-        batch_size = check_integer("batch_size", batch_size, 1, LARGEST_INT32)
-        seed = check_integer("seed", seed, 0, MAX_SEED)
-        reader = reader_of(dataset)
-        _check_names(reader.spec)
-        if len(reader) > LARGEST_INT32:
-            raise ConfigError(
-                f"the dataset has {len(reader)} records; a loader numbers them in int32, so {LARGEST_INT32} at most"
-            )
-        arrangement = arrange(
-            dataset,
-            len(reader),
-            shuffle=shuffle,
-            seed=seed,
-            keep=keep,
-            sample_weights=sample_weights,
-            balance=balance,
-            repeat=repeat,
-            buckets=reader.groups if isinstance(reader, BucketReader) else None,
-        )
-        if training is not None:
-            check_bool("training", training)
-        training = isinstance(dataset, Prepares) and dataset.is_augmented and training is not False
-        own = dataset.device_steps(training=training) if isinstance(dataset, Prepares) else ()
-        steps, dtype = [*own, *_steps(transform)], _float_dtype(dtype)
-        prepared = {"training": training, "dtype": dtype, "steps": [describe_step(step) for step in steps]}
-        fingerprint = {**reader.fingerprint(), "prepared": prepared}
-        self.plan = plan = Plan.of(fingerprint, arrangement, batch_size, last_batch(last, drop_last), seed)
-        _warn_of_dropped(plan)
-        over = _placement(sharding, device, plan)
-        self._sharding = None if over is None else over.sharding
-        self._crossing = Crossing(steps, dtype, seed, device, over, fill_to=plan.most_rows)
-        if timeout is not None:
-            timeout = check_positive("timeout", timeout)
-        self._processes: ProcessReader | None = None
-        if check_choice(WorkerKind, "worker", worker) is WorkerKind.PROCESS and not reader.in_memory:
-            count = worker_count(num_workers, in_memory=False)
-            if count == 0:
-                raise ConfigError('`worker="process"` needs `num_workers` 1 or more, got 0')
-            self._processes = reader = ProcessReader(reader, count, timeout=timeout)
-            timeout = None  # the processes are watched, not the threads that wait for them
-        self._reader = reader = cached_reader(
-            reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training
-        )
-        self._faults = make_faults(on_error, max_errors, quarantine, reader, arrangement.size)
-        compact = check_choice(BadRows, "bad_rows", bad_rows) is BadRows.COMPACT
-        if compact and over is not None:
-            raise ConfigError(
-                '`bad_rows="compact"` makes batches of any size, and over several devices all must have one; leave '
-                "one of `bad_rows` and `sharding` out"
-            )
-        self._num_workers = num_workers
-        worker_count(num_workers, reader.in_memory)  # raises for a wrong number
-        self._prefetch = _prefetch_count(prefetch, reader.spec, batch_size)
-        if check_choice(DataPlacement, "placement", placement) is DataPlacement.DEVICE:
-            if over is not None:
-                raise ConfigError('`placement="device"` keeps all data on one device; leave `sharding` out')
-            if self._faults is not None:
-                raise ConfigError(
-                    '`placement="device"` reads all data at once, so it goes with `on_error="raise"`'
-                )
-            self._feed = TableFeed(reader, self._crossing, plan, device=device)
-        else:
-            self._feed = HostFeed(
-                reader,
-                self._crossing,
-                plan,
-                training=training,
-                num_workers=self._num_workers,
-                prefetch=self._prefetch,
-                placement=over,
-                faults=self._faults,
-                compact=compact,
-                timeout=timeout,
-            )
-        if on_stats is not None and not callable(on_stats):
-            raise ConfigTypeError(f"`on_stats` must be a function of a LoaderStats or None, got {on_stats!r}")
-        worker = WorkerKind.PROCESS if isinstance(reader, ProcessReader) else WorkerKind.THREAD
-        every = check_positive("stats_every", stats_every)
-        probes = Probes(1 if over is None else jax.process_count())
-        self._new_meter = partial(Meter, on_stats, every, worker.value, probes)
-        self._meter = self._new_meter()
-        self._position = Position(0, 0)
-        self._starts_at = self._position
-        self._stop: StopOnSignal | None = None
-
-    def __len__(self) -> int:
-        """Batches in an epoch."""
-        return self.plan.num_steps
-
-    def __repr__(self) -> str:
-        workers = worker_count(self._num_workers, self._reader.in_memory)
-        return (
-            f"DataLoader({self.plan.arrangement.size} records, batch_size={self.plan.batch_size}, "
-            f"{len(self)} batches an epoch, num_workers={workers}, prefetch={self._prefetch})"
-        )
-
-    @property
-    def bad_records(self) -> tuple[BadRecord, ...]:
-        """The records that were left out so far, in this process, each once; see `on_error`."""
-        return () if self._faults is None else self._faults.records
-
-    @property
-    def spec(self) -> Spec:
-        """Shape and dtype of each field of one sample, as it comes in a batch; of the largest, with buckets."""
-        return self._crossing.spec(self._reader.spec)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """The batches of the next epoch; after `restore`, of the rest of the restored one."""
-        if self._stop is not None and self._stop.ends_now:
-            return iter(())
-        return self._epoch(self._next_epoch())
-
-    def as_numpy_iterator(self) -> Iterator[HostArrays]:
-        """The batches of the next epoch as dicts of NumPy arrays, and lists of strings, for what is not JAX.
-
-        The same numbers as `iter(loader)` gives, after all steps on the device; the state moves on alike. Each array
-        is a copy that may be written to. `dtype="bfloat16"` comes as the bfloat16 of `ml_dtypes`.
-
-        Raises:
-            ConfigError: the batches are spread over several processes, so none has all of one.
-        """
-        if self._sharding is not None and not self._sharding.is_fully_addressable:
-            raise ConfigError(
-                "`as_numpy_iterator` needs whole batches, and those of this loader lie on several processes: leave "
-                "`sharding` out, or take `array.addressable_shards`"
-            )
-        return _as_numpy(iter(self))
-
-    def batch(self, step: int) -> Batch:
-        """The batch of a step counted over all epochs (epoch * len(loader) + i), by itself.
-
-        It is the one that iterating gives at that step, bit by bit. The iteration is not touched.
-        """
-        step = check_integer("step", step, 0, len(self) * 2**32 - 1)
-        batches = self._feed.batches([self.plan.rows(step)], is_one=True)
-        try:
-            return next(batches)
-        finally:
-            batches.close()
-
-    def scan(self, step_fn: ScanStep, carry: Any) -> tuple[Any, Any]:
-        """Runs the next epoch in one compiled loop, for data that are on the device as a whole.
-
-        Args:
-            step_fn: `step_fn(carry, batch) -> (carry, output)`, as for `jax.lax.scan`; pure. It is compiled
-                once for all epochs that it, or a function equal to it, is given to.
-            carry: what goes from step to step, e.g. parameters and the state of an optimizer.
-
-        Returns:
-            The last carry, and the outputs of all steps, stacked.
-
-        Raises:
-            ConfigError: the data are not on the device, or the batches of an epoch differ in size.
-        """
-        if not isinstance(self._feed, TableFeed):
-            raise ConfigError(
-                '`scan` needs the data on the device: make the loader with `placement="device"`'
-            )
-        if not self.plan.is_even:
-            raise ConfigError(
-                "`scan` needs batches of one size; make the loader with `drop_last=True`, or with `last='pad'` "
-                "or 'wrap'"
-            )
-        position = self._next_epoch()
-        rows = self.plan.block(position.epoch, position.step, len(self))
-        result = self._feed.scan(step_fn, carry, rows)
-        position.epoch, position.step = position.epoch + 1, 0
-        return result
-
-    def state(self) -> dict[str, Any]:
-        """Where the newest iterator stands: a dict for JSON, under 4 kB, to be saved with the model.
-
-        After k batches of an epoch were handed out it goes on with batch k, whatever was read ahead.
-        """
-        return make_state(self.plan, self._position)
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Makes the next iterator go on where `state` was taken: the rest of the stream is the same.
-
-        The data are recognised by names, sizes and samples of them, and functions by their names: a change
-        within a file of the same size is not seen, nor one within a function (`map` takes a `version`).
-
-        Raises:
-            StateError: the state is of another plan, or of a version that this release does not read; the message
-                names what differs and what to do.
-        """
-        self._position = self._starts_at = read_state(state, self.plan)
-
-    def close(self) -> None:
-        """Ends the processes that read, with `worker="process"`; else they end with the loader, or the program.
-
-        They start again when they are needed. Threads end with the iteration that they read for.
-        """
-        if self._processes is not None:
-            self._processes.close()
-
-    def stop_on(self, *signals: int, save: Callable[[dict[str, Any]], None] | None = None) -> StopOnSignal:
-        """Ends the iteration at the next batch boundary after a signal: at once, where a batch is being waited for.
-
-        Then `save(loader.state())` is called, the loop ends as at the end of an epoch, and `is_stopped` is True.
-        For machines that may be taken away:
-
-            with loader.stop_on(signal.SIGTERM, save=save_checkpoint):
-                for epoch in range(epochs):
-                    for batch in loader:
-                        ...
-                    if loader.is_stopped:
-                        break
-
-        Args:
-            signals: e.g. `signal.SIGTERM`.
-            save: a function of the loader's state; None leaves it to what comes after the loop.
-
-        Raises:
-            ConfigError: there is no signal, or this is not the main thread.
-        """
-        self._stop = StopOnSignal(self.state, save, signals)
-        return self._stop
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether a signal has ended the iteration; see `stop_on`."""
-        return self._stop is not None and self._stop.is_requested
-
-    def stats(self) -> LoaderStats:
-        """What the time of the newest iteration goes into, until now or until its end; from any thread.
-
-        All zeros before the first. `batch` and `scan` are no iterations.
-        """
-        return self._meter.stats()
-
-    def _next_epoch(self) -> Position:
-        position = replace(self._starts_at)
-        self._position, self._starts_at = position, Position(position.epoch + 1, 0)
-        return position
-
-    def _epoch(self, position: Position) -> Iterator[Batch]:
-        self._meter = meter = self._new_meter()
-        tally = None if self._faults is None else Tally(self._faults, position.samples, position.errors)
-        batches = self._feed.batches(self._rows_from(position.epoch, position.step), meter, tally)
-        try:
-            # Without a name for the batch: it would live on while the next one is made.
-            for _ in range(position.step, len(self)):
-                meter.turn += 1
-                if meter.turn >= meter.next_on:
-                    meter.asked()
-                if self._stop is None:
-                    yield self._handed_out(next(batches), position, meter, tally)
-                else:
-                    try:
-                        yield self._handed_out(self._stop.next(batches), position, meter, tally)
-                    except StopIteration:
-                        break
-            meter.report()
-            meter.finish()
-            if self._stop is None or not self._stop.ends_now:
-                next(batches, None)  # it ends by itself: no interrupt is told as one of its being closed
-        finally:
-            meter.finish()
-            batches.close()
-            if self._stop is not None and self._stop.ends_now:
-                self._starts_at = self._position  # who goes on in spite of it goes on there
-        if self._stop is not None and self._stop.ends_now:
-            self._stop.hand_over()
-
-    def _handed_out(self, batch: Batch, position: Position, meter: Meter, tally: Tally | None) -> Batch:
-        if meter.is_on:
-            meter.handed_out()
-        position.step += 1
-        if tally is not None:
-            tally.handed_out()
-            position.samples, position.errors = tally.samples, tally.errors
-        if position.step == len(self):
-            position.epoch, position.step = position.epoch + 1, 0
-            position.samples = position.errors = 0
-        return batch
-
-    def _rows_from(self, epoch: int, first: int) -> Iterator[Rows]:
-        at_once = max(1, _RECORDS_AT_ONCE // self.plan.batch_size)
-        for start in range(first, len(self), at_once):
-            yield from self.plan.block(epoch, start, min(start + at_once, len(self)))
 
 
 def create_data_loader(
@@ -504,49 +167,98 @@ def create_data_loader(
     Raises:
         ConfigError: an argument is out of range, or there are no records.
     """
-    return DataLoader(
+    batch_size = check_integer("batch_size", batch_size, 1, LARGEST_INT32)
+    seed = check_integer("seed", seed, 0, MAX_SEED)
+    reader = reader_of(dataset)
+    _check_spec(reader)
+    arrangement = arrange(
         dataset,
-        batch_size,
-        shuffle,
-        drop_last,
+        len(reader),
+        shuffle=shuffle,
         seed=seed,
-        last=last,
         keep=keep,
         sample_weights=sample_weights,
         balance=balance,
         repeat=repeat,
-        num_workers=num_workers,
-        prefetch=prefetch,
-        transform=transform,
-        training=training,
-        dtype=dtype,
-        device=device,
-        sharding=sharding,
-        placement=placement,
-        cache=cache,
-        cache_dir=cache_dir,
-        cache_bytes=cache_bytes,
-        on_error=on_error,
-        max_errors=max_errors,
-        quarantine=quarantine,
-        bad_rows=bad_rows,
-        worker=worker,
-        timeout=timeout,
-        on_stats=on_stats,
-        stats_every=stats_every,
+        buckets=reader.groups if isinstance(reader, BucketReader) else None,
+    )
+    training = _is_training(dataset, training)
+    own = dataset.device_steps(training=training) if isinstance(dataset, Prepares) else ()
+    steps, dtype = [*own, *_steps(transform)], _float_dtype(dtype)
+    prepared = {"training": training, "dtype": dtype, "steps": [describe_step(step) for step in steps]}
+    fingerprint = {**reader.fingerprint(), "prepared": prepared}
+    plan = Plan.of(fingerprint, arrangement, batch_size, last_batch(last, drop_last), seed)
+    _warn_of_dropped(plan)
+    over = _placement(sharding, device, plan)
+    crossing = Crossing(steps, dtype, seed, device, over, fill_to=plan.most_rows)
+
+    if timeout is not None:
+        timeout = check_positive("timeout", timeout)
+    processes: ProcessReader | None = None
+    if check_choice(WorkerKind, "worker", worker) is WorkerKind.PROCESS and not reader.in_memory:
+        processes = reader = _in_processes(reader, num_workers, timeout)
+        timeout = None  # the processes are watched, not the threads that wait for them
+    reader = cached_reader(reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training)
+    faults = make_faults(on_error, max_errors, quarantine, reader, arrangement.size)
+    compact = check_choice(BadRows, "bad_rows", bad_rows) is BadRows.COMPACT
+    worker_count(num_workers, reader.in_memory)  # raises for a wrong number
+    prefetch = _prefetch_count(prefetch, reader.spec, batch_size)
+    on_device = check_choice(DataPlacement, "placement", placement) is DataPlacement.DEVICE
+    _check_together(over, faults, compact=compact, on_device=on_device)
+    if on_device:
+        feed = TableFeed(reader, crossing, plan, device=device)
+    else:
+        feed = HostFeed(
+            reader,
+            crossing,
+            plan,
+            training=training,
+            num_workers=num_workers,
+            prefetch=prefetch,
+            placement=over,
+            faults=faults,
+            compact=compact,
+            timeout=timeout,
+        )
+
+    if on_stats is not None and not callable(on_stats):
+        raise ConfigTypeError(f"`on_stats` must be a function of a LoaderStats or None, got {on_stats!r}")
+    who = WorkerKind.PROCESS if isinstance(reader, ProcessReader) else WorkerKind.THREAD
+    probes = Probes(1 if over is None else jax.process_count())
+    return DataLoader(
+        plan,
+        feed,
+        new_meter=partial(Meter, on_stats, check_positive("stats_every", stats_every), who.value, probes),
+        faults=faults,
+        processes=processes,
+        is_whole=over is None or over.sharding.is_fully_addressable,
     )
 
 
-def _as_numpy(batches: Iterator[Batch]) -> Iterator[HostArrays]:
-    # Without a name for the batch, as in `_epoch`; a copy, for a view would keep it in use.
-    while (arrays := _host_arrays(next(batches, None))) is not None:
-        yield arrays
+def _is_training(dataset: Any, training: bool | None) -> bool:
+    if training is not None:
+        check_bool("training", training)
+    return isinstance(dataset, Prepares) and dataset.is_augmented and training is not False
 
 
-def _host_arrays(batch: Batch | None) -> HostArrays | None:
-    if batch is None:
-        return None
-    return {name: value if isinstance(value, list) else np.array(value) for name, value in batch.items()}
+def _in_processes(reader: Reader, num_workers: int | str | None, timeout: float | None) -> ProcessReader:
+    count = worker_count(num_workers, in_memory=False)
+    if count == 0:
+        raise ConfigError('`worker="process"` needs `num_workers` 1 or more, got 0')
+    return ProcessReader(reader, count, timeout=timeout)
+
+
+def _check_together(over: Placement | None, faults: Faults | None, *, compact: bool, on_device: bool) -> None:
+    """Raises ConfigError for settings that exclude each other."""
+    if compact and over is not None:
+        raise ConfigError(
+            '`bad_rows="compact"` makes batches of any size, and over several devices all must have one; leave '
+            "one of `bad_rows` and `sharding` out"
+        )
+    if on_device and over is not None:
+        raise ConfigError('`placement="device"` keeps all data on one device; leave `sharding` out')
+    if on_device and faults is not None:
+        raise ConfigError('`placement="device"` reads all data at once, so it goes with `on_error="raise"`')
 
 
 def _steps(transform: Step | Sequence[Step] | None) -> Sequence[Step]:
@@ -565,13 +277,17 @@ def _float_dtype(dtype: npt.DTypeLike) -> str:
     return name
 
 
-def _check_names(spec: Spec) -> None:
+def _check_spec(reader: Reader) -> None:
     for name in ("index", "valid"):
-        if name in spec:
+        if name in reader.spec:
             raise ConfigError(
                 f"the samples have a field {name!r}, which is the loader's own name (for the record numbers, and for "
                 f"which rows are records); rename it, e.g. with `map`"
             )
+    if len(reader) > LARGEST_INT32:
+        raise ConfigError(
+            f"the dataset has {len(reader)} records; a loader numbers them in int32, so {LARGEST_INT32} at most"
+        )
 
 
 def _prefetch_count(prefetch: int | str, spec: Spec, batch_size: int) -> int:

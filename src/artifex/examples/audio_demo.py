@@ -18,7 +18,7 @@ from rich.console import Console
 
 from artifex.data import create_data_loader
 from artifex.data.codecs.audio import save_audio_file
-from artifex.data.pipeline import Batch
+from artifex.data.feed import Batch
 from artifex.examples.demo import check_settings, missing, say, say_speed, stop_and_resume, train
 from artifex.examples.sound_sheet import Sounds, sound_sheet
 from artifex.examples.speech_flow import (

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from artifex.data import ArtifexError, ConfigError, DataLoader
 from artifex.data.checks import check_integer
 from artifex.data.errors import MissingPackageError
-from artifex.data.pipeline import Batch
+from artifex.data.feed import Batch
 from artifex.examples.training import Meter, endless, restore, save
 
 

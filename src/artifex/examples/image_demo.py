@@ -14,7 +14,7 @@ from rich.console import Console
 
 from artifex.data import create_data_loader
 from artifex.data.checks import check_integer
-from artifex.data.pipeline import Batch
+from artifex.data.feed import Batch
 from artifex.examples.demo import check_settings, say, say_speed, stop_and_resume, train, watched
 from artifex.examples.image_vae import (
     BATCH,

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from artifex.data import create_data_loader, open_text
 from artifex.data.checks import check_integer
-from artifex.data.pipeline import Batch
+from artifex.data.feed import Batch
 from artifex.data.tokenizers.load import load_tokenizer, save_tokenizer
 from artifex.data.tokenizers.train import train_tokenizer
 from artifex.examples.demo import check_settings, say, say_speed, stop_and_resume, train, watched

@@ -10,7 +10,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from artifex.data.pipeline import Batch
+from artifex.data.feed import Batch
 from artifex.data.tokenizers import Tokenizer
 from artifex.generative_models.modalities import TextParams
 from artifex.generative_models.modalities.text.datasets import TextFileDataset

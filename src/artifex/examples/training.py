@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from artifex.data import DataLoader
-from artifex.data.pipeline import Batch
+from artifex.data.feed import Batch
 
 
 def count_records(batch: Batch) -> int:

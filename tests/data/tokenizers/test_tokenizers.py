@@ -153,6 +153,14 @@ def test_a_byte_level_bpe_runs_through_tiktoken():
     assert {trained(kind).engine for kind in TokenizerKind if kind != "bpe"} == {"tokenizers"}
 
 
+def test_the_special_token_that_tiktoken_is_given_is_ordinary_text():
+    name = fast._NOT_ALLOWED
+    for text in (name, f"한{name}\u0301 {name}{name[1:]}", name[:-1] + "é" + name):
+        expected = LibraryTokenizer._encode_by_library(trained("bpe"), [text])[0]
+        assert trained("bpe").encode(text).tolist() == expected.tolist()
+        assert trained("bpe").decode(expected) == text
+
+
 def test_without_tiktoken_the_library_gives_the_same(monkeypatch):
     monkeypatch.setitem(sys.modules, "tiktoken", None)
     slow = LibraryTokenizer(json.dumps(trained("bpe").describe()["tokenizer"]), SPREAD)
@@ -163,8 +171,8 @@ def test_without_tiktoken_the_library_gives_the_same(monkeypatch):
 
 def test_an_engine_that_gives_other_ids_is_not_used(monkeypatch):
     class Wrong(tiktoken.Encoding):
-        def encode_ordinary(self, text):
-            return super().encode_ordinary(text.replace("Straße", "Strasse"))
+        def encode_to_numpy(self, text, **more):
+            return super().encode_to_numpy(text.replace("Straße", "Strasse"), **more)
 
     monkeypatch.setattr(tiktoken, "Encoding", Wrong)
     tokenizer = LibraryTokenizer(json.dumps(trained("bpe").describe()["tokenizer"]), SPREAD)
