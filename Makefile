@@ -1,11 +1,14 @@
 # The first target that is called makes the environment in .venv by itself (.ci/environment says how).
 #   make test PYTHON=python3.12      with another Python
 #   make test ARGS="-k order -x"     more arguments for the command behind the target
+#   make test ARGS="-n 0 --pdb"      in one process
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 ARGS ?=
+# The tests of a file share what they have compiled, so they stay together.
+TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .PHONY: help demo test test-all check format docs bench lock environment clean
@@ -20,10 +23,10 @@ demo: environment ## train a small model on photographs, about a minute (on text
 	@$(BIN)/artifex demo $(ARGS)
 
 test: environment ## the tests, without the long ones
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(TESTS) $(ARGS)
 
 test-all: environment ## all tests
-	@$(BIN)/python -m pytest -m "" $(ARGS)
+	@$(TESTS) -m "" $(ARGS)
 
 check: environment ## format, lint, types, import contracts, changelog fragments
 	$(BIN)/ruff format --check

@@ -21,6 +21,7 @@ class OneOfSeveral(Placement):
     """Where the rows of one host of several lie, without the others: what it reads is all that there is here."""
 
     sharding = None
+    is_whole = False
 
     def __init__(self, local_rows):
         self.local_rows = local_rows

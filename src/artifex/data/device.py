@@ -263,6 +263,11 @@ class Placement:
 
         return jax.make_array_from_callback(shape, self.sharding, part)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of a batch lies on this process."""
+        return self.sharding.is_fully_addressable
+
     def _copies(self) -> int:
         """On how many devices each row lies."""
         axes = self.sharding.spec[0] if self.sharding.spec else None

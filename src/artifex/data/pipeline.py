@@ -231,7 +231,7 @@ def create_data_loader(
         new_meter=partial(Meter, on_stats, check_positive("stats_every", stats_every), who.value, probes),
         faults=faults,
         processes=processes,
-        is_whole=over is None or over.sharding.is_fully_addressable,
+        is_whole=over is None or over.is_whole,
     )
 
 
