@@ -1,4 +1,7 @@
-"""The page of a run: `python -m benchmarks.page RESULTS.json` writes docs/benchmarks.md and copies the chart."""
+"""The page of a run: `python -m benchmarks.page RESULTS.json` writes docs/benchmarks.md and copies the chart.
+
+With `RESULTS.json LATER.json ...` the cases of later runs take the place of those of the first.
+"""
 
 import json
 import shutil
@@ -19,10 +22,10 @@ _INTRODUCTION = """\
 <!-- Written by `python -m benchmarks.page`, from the results of a run: change that. -->
 # Speed
 
-Every number here was measured in one run, beside loops written by hand for the very same work and beside other
-packages, each at the best setting that we know. `x hand` is how many times as fast a contender was as the best loop
-by hand; only such ratios hold on another machine. CPU is that of all processes of a contender, in microseconds per
-item; where a machine has other things to do it is the steadier figure.
+Every number here was measured beside loops written by hand for the very same work and beside other packages, all of a
+case in one run, each at the best setting that we know. `x hand` is how many times as fast a contender was as the best
+loop by hand; only such ratios hold on another machine. CPU is that of all processes of a contender, in microseconds
+per item; where a machine has other things to do it is the steadier figure.
 """
 
 _RULES = """\
@@ -72,21 +75,24 @@ spread; `--save-baseline` keeps the ratios of a run, `--strict` makes a fall an 
 
 
 def main() -> None:
-    (source,) = map(Path, sys.argv[1:])
+    source, *later = map(Path, sys.argv[1:])
     picture = source.with_suffix(".png")
     if picture.exists():
         (DOCS / PICTURE).parent.mkdir(exist_ok=True)
         shutil.copy(picture, DOCS / PICTURE)
-    (DOCS / "benchmarks.md").write_text(page(json.loads(source.read_text()), has_picture=picture.exists()))
+    runs = [json.loads(path.read_text()) for path in (source, *later)]
+    (DOCS / "benchmarks.md").write_text(page(runs[0], *runs[1:], has_picture=picture.exists()))
     print(f"written to {DOCS / 'benchmarks.md'}")
 
 
-def page(run: dict[str, Any], *, has_picture: bool) -> str:
-    """The whole page, as Markdown."""
-    cases = from_run(run)
+def page(run: dict[str, Any], *later: dict[str, Any], has_picture: bool) -> str:
+    """The whole page, as Markdown; cases of later runs replace those of the first, where they stand."""
+    newer = {case.name: case for one in later for case in from_run(one)}
+    cases = [newer.get(case.name, case) for case in from_run(run)]
     parts = [
         _INTRODUCTION,
         _machine(run),
+        *(_again(one) for one in later),
         losses_section(cases),
         "## All figures\n",
         *(_case(case) for case in cases),
@@ -106,6 +112,14 @@ def _machine(run: dict[str, Any]) -> str:
         f"load {machine['load']:g} at the start, {run['starts']} starts of everyone, with {run['rounds']} rounds of "
         f"{run['seconds']:g} s each.\n"
         f"Python {machine['python']}, {versions}.\n"
+    )
+
+
+def _again(run: dict[str, Any]) -> str:
+    names = ", ".join(case.name for case in from_run(run))
+    return (
+        f"Measured again, {run['started'][:10]}, load {run['machine']['load']:g} at the start, {run['starts']} "
+        f"starts\nwith {run['rounds']} rounds of {run['seconds']:g} s each: {names}.\n"
     )
 
 

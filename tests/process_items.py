@@ -9,6 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from artifex.data.buckets import BucketReader
+from artifex.data.errors import ReadError
+from artifex.data.types import TEXT, ArraySpec
+
 # For a program of its own that imports this file.
 ENVIRONMENT = {
     **os.environ,
@@ -103,3 +107,49 @@ class Unloadable(Items):
             if self.takes_for_ever:
                 time.sleep(1000)
             raise ImportError("no such thing")
+
+
+class OfLengths:
+    """`size` records in three lengths: record i is full of the number i.
+
+    Args:
+        size: how many.
+        mixed: whether a batch may have records of several lengths.
+        deadly_once: (a record, a file): it kills a process that reads it, until the file is there.
+        missing: (a record, a file): it cannot be had, until the file is there.
+    """
+
+    def __init__(self, size, *, mixed=False, deadly_once=(None, ""), missing=(None, "")):
+        readers = [_OfLength(length, size, deadly_once, missing) for length in (2, 3, 300_000)]
+        self._reader = BucketReader(readers, np.arange(size, dtype=np.int32) * 7 % 3, mixed=mixed)
+
+    def reader(self):
+        return self._reader
+
+
+class _OfLength:
+    in_memory = False
+    is_random = False
+
+    def __init__(self, length, size, deadly_once, missing):
+        self.length, self.size, self.deadly_once, self.missing = length, size, deadly_once, missing
+        self.spec = {"x": ArraySpec((length,), np.dtype(np.float32)), "name": TEXT}
+
+    def __len__(self):
+        return self.size
+
+    def read_into(self, indices, out, random=None):
+        for row, number in enumerate(indices.tolist()):
+            deadly, file = self.deadly_once
+            if number == deadly and current_process().name == "artifex-reader" and not Path(file).exists():
+                Path(file).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            absent, file = self.missing
+            if number == absent and not Path(file).exists():
+                raise ReadError("gone", record=number)
+            assert out["x"].shape[1:] == (self.length,)
+            out["x"][row] = number
+            out["name"][row] = f"no. {number}"
+
+    def fingerprint(self):
+        return {"kind": "of_length", "length": self.length}

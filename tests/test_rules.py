@@ -104,7 +104,7 @@ PUBLIC = {
         "save_audio_file",
     },
     "artifex.data.tokenizers": {"SpecialTokens", "Tokenizer"},
-    "artifex.data.processes": {"ProcessReader"},
+    "artifex.data.processes": {"ProcessPool"},
     "artifex.data.cache": {
         "CacheEntry",
         "CacheKind",

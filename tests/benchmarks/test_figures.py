@@ -136,3 +136,9 @@ def test_the_page_holds_every_case_failure_and_setting(example: CaseResults):
     assert "| peer \\* |" in text
     assert "benchmarks.png" not in text
     assert text.index("Where Artifex loses") < text.index("All figures")
+
+    example.results[2].wall = [1.0, 1.0, 1.0]
+    later = run | {"started": "2026-01-03 03:04:05", "cases": [example.as_dict()]}
+    again = page(run | {"cases": [json.loads(json.dumps(example.as_dict()))]}, later, has_picture=False)
+    assert "Measured again, 2026-01-03" in again and ": c.\n" in again
+    assert "| artifex | 1,000,000 |" in again and again.count("### A case") == 1

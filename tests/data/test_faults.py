@@ -35,7 +35,7 @@ from artifex.data.faults import (
 )
 from artifex.data.samples import reader_of
 from artifex.generative_models.modalities.image.datasets import ImageFolderDataset
-from process_items import Crashing, Exiting, Items
+from process_items import Crashing, Exiting, Items, OfLengths
 
 BAD = {3, 17, 18, 40, 59}
 
@@ -279,6 +279,18 @@ def test_files_that_were_mended_leave_the_quarantine(pictures, tmp_path):
     good, bad = retry_quarantine(file, folder(pictures))
     assert [one.record for one in good] == [5] and sorted(one.record for one in bad) == [2, 9]
     assert sorted(one.record for one in read_quarantine(file)) == [2, 7, 9]
+
+
+def test_a_record_in_a_shape_of_its_own_is_tried_again_in_that(tmp_path):
+    file, there = tmp_path / "bad.jsonl", tmp_path / "there"
+    dataset = OfLengths(9, missing=(4, str(there)))
+    loader = create_data_loader(dataset, 3, on_error="quarantine", quarantine=file, max_errors=0.5)
+    with pytest.warns(BadRecordWarning):
+        list(loader)
+    assert [one.record for one in retry_quarantine(file, dataset)[1]] == [4]
+    there.touch()
+    good, bad = retry_quarantine(file, dataset)
+    assert [one.record for one in good] == [4] and bad == [] and read_quarantine(file) == []
 
 
 def test_known_bad_records_are_left_out_of_the_plan(pictures, tmp_path):

@@ -1,9 +1,17 @@
 """A corpus that is tokenized once."""
 
+from shutil import rmtree
+
 import numpy as np
 import pytest
 
-from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, TooManyBadRecordsError
+from artifex.data.errors import (
+    ConfigError,
+    ConfigTypeError,
+    DecodeError,
+    ReadError,
+    TooManyBadRecordsError,
+)
 from artifex.data.faults import BadRecordWarning, read_quarantine
 from artifex.data.sequences import Frame
 from artifex.data.sources.text import open_text
@@ -144,6 +152,40 @@ def test_too_many_bad_texts(tmp_path, bad_lines):
         pytest.raises(TooManyBadRecordsError, match="2 of 5 samples of this epoch are bad"),
     ):
         tokenized(tmp_path, bad_lines, on_error="skip", max_errors=1)
+
+
+class Away(TextReader):
+    """Its second text cannot be read while it is `away`."""
+
+    away = True
+
+    def encode(self, indices):
+        if self.away and 1 in indices:
+            raise ReadError("the server is away", path="a.txt", record=1)
+        return super().encode(indices)
+
+
+def test_a_text_that_can_be_read_again_is_told(tmp_path, lines, monkeypatch):
+    source = open_text(lines)
+    reader = Away(source, ByteTokenizer(special=SPECIAL), Frame(8, SPECIAL), fold_case=False, identity={})
+    settings = {
+        "num_workers": 0,
+        "vocab_size": 260,
+        "cache_dir": tmp_path,
+        "on_error": "skip",
+        "max_errors": 2,
+    }
+    for _ in range(2):
+        with pytest.warns(BadRecordWarning, match="the server is away"):
+            assert len(tokenize_corpus(reader, SPECIAL, **settings).documents) == 2
+    monkeypatch.setattr(Away, "away", False)
+    with pytest.warns(BadRecordWarning) as told:
+        made = tokenize_corpus(reader, SPECIAL, **settings)
+    assert len(made.documents) == 2 and made.folder.name in str(told[-1].message)
+    assert "1 texts, the first of them record 1, were left out" in str(told[-1].message)
+    rmtree(made.folder)
+    made = tokenize_corpus(reader, SPECIAL, **settings)
+    assert len(made.documents) == 3 and made.bad == ()
 
 
 def test_what_is_no_corpus(tmp_path, bad_lines):

@@ -14,7 +14,7 @@ from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
 from artifex.data.meter import Meter
 from artifex.data.plan import Plan, Rows
 from artifex.data.preemption import StopOnSignal
-from artifex.data.processes import ProcessReader
+from artifex.data.processes import ProcessPool
 from artifex.data.state import Position, make_state, read_state
 from artifex.data.stats import LoaderStats
 from artifex.data.types import Spec
@@ -55,7 +55,7 @@ class DataLoader:
         *,
         new_meter: Callable[[], Meter] = Meter,
         faults: Faults | None = None,
-        processes: ProcessReader | None = None,
+        processes: ProcessPool | None = None,
         is_whole: bool = True,
     ) -> None:
         self.plan = plan

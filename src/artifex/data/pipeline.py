@@ -22,7 +22,7 @@ from artifex.data.meter import Meter
 from artifex.data.plan import Bucketed, LastBatch, Plan, arrange, last_batch
 from artifex.data.plan.order import MAX_SEED
 from artifex.data.probes import Probes
-from artifex.data.processes import ProcessReader
+from artifex.data.processes import ProcessPool
 from artifex.data.reader import Reader
 from artifex.data.samples import reader_of
 from artifex.data.stats import LoaderStats
@@ -194,11 +194,13 @@ def create_data_loader(
 
     if timeout is not None:
         timeout = check_positive("timeout", timeout)
-    processes: ProcessReader | None = None
+    processes: ProcessPool | None = None
     if check_choice(WorkerKind, "worker", worker) is WorkerKind.PROCESS and not reader.in_memory:
-        processes = reader = _in_processes(reader, num_workers, timeout)
+        processes = _processes(reader, num_workers, timeout)
+        reader = processes.reader()
         timeout = None  # the processes are watched, not the threads that wait for them
-    reader = cached_reader(reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training)
+    uncached = reader
+    reader = cached_reader(uncached, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training)
     faults = make_faults(on_error, max_errors, quarantine, reader, arrangement.size)
     compact = check_choice(BadRows, "bad_rows", bad_rows) is BadRows.COMPACT
     worker_count(num_workers, reader.in_memory)  # raises for a wrong number
@@ -223,7 +225,8 @@ def create_data_loader(
 
     if on_stats is not None and not callable(on_stats):
         raise ConfigTypeError(f"`on_stats` must be a function of a LoaderStats or None, got {on_stats!r}")
-    who = WorkerKind.PROCESS if isinstance(reader, ProcessReader) else WorkerKind.THREAD
+    by_processes = processes is not None and reader is uncached
+    who = WorkerKind.PROCESS if by_processes else WorkerKind.THREAD
     probes = Probes(1 if over is None else jax.process_count())
     return DataLoader(
         plan,
@@ -241,11 +244,11 @@ def _is_training(dataset: Any, training: bool | None) -> bool:
     return isinstance(dataset, Prepares) and dataset.is_augmented and training is not False
 
 
-def _in_processes(reader: Reader, num_workers: int | str | None, timeout: float | None) -> ProcessReader:
+def _processes(reader: Reader, num_workers: int | str | None, timeout: float | None) -> ProcessPool:
     count = worker_count(num_workers, in_memory=False)
     if count == 0:
         raise ConfigError('`worker="process"` needs `num_workers` 1 or more, got 0')
-    return ProcessReader(reader, count, timeout=timeout)
+    return ProcessPool(reader, count, timeout=timeout)
 
 
 def _check_together(over: Placement | None, faults: Faults | None, *, compact: bool, on_device: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from artifex.data.buckets import BucketReader
 from artifex.data.errors import WorkerDiedError
 from artifex.data.faults import (
     BadRecord,
@@ -16,7 +17,7 @@ from artifex.data.faults import (
     read_what_is_good,
     source_digest,
 )
-from artifex.data.processes import ProcessReader
+from artifex.data.processes import ProcessPool
 from artifex.data.reader import Reader, slots
 from artifex.data.samples import reader_of
 
@@ -42,17 +43,17 @@ def retry_quarantine(path: str | Path, dataset: Any) -> tuple[list[BadRecord], l
     good: list[BadRecord] = []
     bad: list[BadRecord] = []
     kept: list[BadRecord] = []
-    apart: ProcessReader | None = None
+    apart: ProcessPool | None = None
     try:
         for old in read_quarantine(path):
             if not is_same_source(old.source, source) or old.record >= len(reader):
                 kept.append(old)
                 continue
-            if old.error == WorkerDiedError.__name__ and apart is None:
-                apart = ProcessReader(reader, 1)
-            still = _try(
-                apart if apart and old.error == WorkerDiedError.__name__ else reader, old.record, source
-            )
+            where = reader
+            if old.error == WorkerDiedError.__name__:
+                apart = apart or ProcessPool(reader, 1)
+                where = apart.reader()
+            still = _try(where, old.record, source)
             if still is None:
                 good.append(old)
             else:
@@ -69,5 +70,7 @@ def retry_quarantine(path: str | Path, dataset: Any) -> tuple[list[BadRecord], l
 
 def _try(reader: Reader, record: int, source: str) -> BadRecord | None:
     """What is wrong with a record; None if nothing is."""
-    failed = read_what_is_good(reader, np.array([record]), slots(reader.spec, 1), None)
+    numbers = np.array([record])
+    spec = reader.specs[reader.bucket(numbers)] if isinstance(reader, BucketReader) else reader.spec
+    failed = read_what_is_good(reader, numbers, slots(spec, 1), None)
     return bad_record(failed[0][1], source) if failed else None

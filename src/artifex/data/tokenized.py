@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,14 +11,15 @@ import numpy as np
 from artifex.data import errors
 from artifex.data.cache_dir import default_cache_dir
 from artifex.data.checks import check_bool
-from artifex.data.errors import ConfigError, RecordError
-from artifex.data.faults import BadRecord, OnError, make_faults
+from artifex.data.errors import ConfigError, ReadError, RecordError
+from artifex.data.faults import BadRecord, BadRecordWarning, OnError, make_faults
 from artifex.data.fingerprint import Fingerprint
 from artifex.data.progress import Progress
 from artifex.data.text_reader import FramedTexts, TextReader
 from artifex.data.token_arrays import TokenArrays
 from artifex.data.token_store import BadDocument, OnBadDocument, StoredTokens, open_store, store_tokens
 from artifex.data.tokenizers import SpecialTokens
+from artifex.data.warn import warn
 from artifex.data.workers import worker_count
 
 
@@ -83,6 +85,7 @@ def tokenize_corpus(
     bad = [_error_of(one) for one in stored.bad]
     if faults is not None:
         faults.check(len(corpus), len(bad), bad)
+        _tell_of_readable(corpus, stored)
     elif bad:  # it was made by who skipped them
         first = bad[0]
         reason = (
@@ -106,6 +109,23 @@ def open_tokens(folder: str | os.PathLike[str]) -> TokenArrays:
     """
     stored = open_store(Path(folder))
     return _good(stored, {"kind": "tokens", "store": stored.folder.name})
+
+
+def _tell_of_readable(corpus: FramedTexts, stored: StoredTokens) -> None:
+    """Warns of texts that could not be read when they were tokenized, and now can: they are left out for ever."""
+    readable: list[int] = []
+    for one in stored.bad:
+        if one.error == ReadError.__name__:  # what is wrong with a text itself stays wrong
+            with suppress(RecordError):
+                corpus.encode(np.array([one.record]))
+                readable.append(one.record)
+    if readable:
+        warn(
+            f"{len(readable)} texts, the first of them record {readable[0]}, were left out when the others were "
+            f"tokenized, since they could not be read, and now they can: delete {str(stored.folder)!r}, and all are "
+            f"tokenized anew",
+            BadRecordWarning,
+        )
 
 
 def _good(stored: StoredTokens, identity: Fingerprint) -> TokenArrays:

@@ -19,7 +19,7 @@ from artifex.data.errors import ConfigError, StalledError, TransformError, Worke
 from artifex.data.processes.pool import end
 from artifex.data.processes.shared import SharedRows, remove_leftovers
 from artifex.data.types import TEXT, ArraySpec
-from process_items import ENVIRONMENT, Items, Stamped, Unloadable, Where
+from process_items import ENVIRONMENT, Items, OfLengths, Stamped, Unloadable, Where
 
 SHARED = Path("/dev/shm")
 
@@ -47,6 +47,15 @@ def test_the_stream_is_that_of_threads(by_threads):
 
 def test_a_process_that_dies_is_started_again(by_threads, tmp_path):
     dataset = Items(60, deadly_once=(41, str(tmp_path / "died")))
+    assert stream(dataset, num_workers=2, worker="process") == by_threads
+    assert (tmp_path / "died").exists()
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_records_of_several_shapes(mixed, tmp_path):
+    by_threads = stream(OfLengths(22, mixed=mixed), num_workers=0)
+    assert {len(x[0]) for _, x, _ in by_threads} == ({300_000} if mixed else {2, 3, 300_000})
+    dataset = OfLengths(22, mixed=mixed, deadly_once=(17, str(tmp_path / "died")))
     assert stream(dataset, num_workers=2, worker="process") == by_threads
     assert (tmp_path / "died").exists()
 
@@ -172,7 +181,7 @@ def test_a_program_that_is_killed_leaves_nothing(tmp_path):
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="only Linux shows shared memory as files")
 def test_leftovers_are_removed_and_nothing_else():
-    rows = SharedRows({"x": ArraySpec((2,), np.dtype(np.int32)), "s": TEXT}, 3)
+    rows = SharedRows([{"x": ArraySpec((2,), np.dtype(np.int32)), "s": TEXT}], [3])
     dead, others = SHARED / "artifex-4194999-1-0", SHARED / "artifex-notes"
     dead.touch()
     others.touch()
@@ -187,11 +196,15 @@ def test_leftovers_are_removed_and_nothing_else():
 
 def test_both_sides_see_the_same_memory():
     spec = {"x": ArraySpec((2,), np.dtype(np.int32)), "y": ArraySpec((), np.dtype(np.float64)), "s": TEXT}
-    one = SharedRows(spec, 3)
-    other = SharedRows(spec, 3, one.name)
-    other.arrays["x"][1] = 5
-    other.arrays["y"][2] = 0.5
-    assert one.arrays["x"].tolist() == [[0, 0], [5, 5], [0, 0]] and one.arrays["y"].tolist() == [0, 0, 0.5]
+    large = {"x": ArraySpec((40,), np.dtype(np.int32))}
+    one = SharedRows([spec, large], [3, 2])
+    other = SharedRows([spec, large], [3, 2], one.name)
+    other.arrays[0]["x"][1] = 5
+    other.arrays[0]["y"][2] = 0.5
+    assert one.arrays[0]["x"].tolist() == [[0, 0], [5, 5], [0, 0]]
+    assert one.arrays[0]["y"].tolist() == [0, 0, 0.5]
+    other.arrays[1]["x"][:] = 7
+    assert (one.arrays[1]["x"] == 7).all() and one.progress.tolist() == [0, 0]
     other.close(remove=False)
     one.close(remove=True)
 

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -25,8 +26,9 @@ _LOOK = 1.0
 
 
 class Request(NamedTuple):
-    """Records to be read into the first rows of the shared memory."""
+    """Records of one bucket, to be read into the first rows of the shared memory."""
 
+    bucket: int
     numbers: Indices
     random: RecordRandom | None
 
@@ -39,24 +41,23 @@ class Answer(NamedTuple):
     times: tuple[int, ...] = ()
 
 
-def main(connection: Connection, pickled: bytes, name: str, num_rows: int) -> None:
+def main(connection: Connection, pickled: bytes, name: str, num_rows: Sequence[int]) -> None:
     """Reads what is asked for, until there is nobody to ask."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program, which ends this process
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
-        reader: Reader = pickle.loads(pickled)  # noqa: S301  (it comes from the program that started this process)
+        readers: Sequence[Reader] = pickle.loads(pickled)  # noqa: S301  (it comes from the program that started this process)
     except Exception as error:  # carried to the program
         connection.send(Answer({}, _sendable(error, None)))
         return
     connection.send(Answer({}))  # it can begin
-    rows = SharedRows(reader.spec, num_rows, name)
-    texts = [field for field, one in reader.spec.items() if one.is_text]
+    rows = SharedRows([reader.spec for reader in readers], num_rows, name)
     try:
         while (request := connection.recv()) is not None:
             use_clock(clock := Clock(ASSEMBLE))
-            answer = _answer(reader, rows, texts, request)
+            answer = _answer(readers[request.bucket], rows, request)
             clock.switch(ASSEMBLE)
             connection.send(answer._replace(times=tuple(clock.times())))
     except (EOFError, OSError):  # the program is gone
@@ -65,9 +66,10 @@ def main(connection: Connection, pickled: bytes, name: str, num_rows: int) -> No
         rows.close(remove=False)
 
 
-def _answer(reader: Reader, rows: SharedRows, texts: list[str], request: Request) -> Answer:
+def _answer(reader: Reader, rows: SharedRows, request: Request) -> Answer:
+    texts = [field for field, one in reader.spec.items() if one.is_text]
     strings: dict[str, npt.NDArray[Any]] = {name: np.full(len(request.numbers), "", object) for name in texts}
-    out: Arrays = {**rows.arrays, **strings}
+    out: Arrays = {**rows.arrays[request.bucket], **strings}
     for row, one in enumerate(one_by_one(request.numbers, out, request.random)):
         rows.progress[0] = row
         rows.progress[1] += 1

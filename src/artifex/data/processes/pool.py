@@ -1,4 +1,4 @@
-"""A reader whose records are read by other processes, which may die."""
+"""Readers whose records are read by other processes, which may die."""
 
 import contextlib
 import multiprocessing
@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -21,7 +21,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.buckets import refuse_buckets
+from artifex.data.buckets import BucketReader
 from artifex.data.clock import current_clock
 from artifex.data.errors import ConfigError, StalledError, WorkerDiedError
 from artifex.data.fingerprint import Fingerprint, stamp_of
@@ -73,11 +73,11 @@ _GUARD = (
 )
 
 
-class ProcessReader:
-    """Another reader's records, bit by bit, read by `count` processes, which start when they are needed.
+class ProcessPool:
+    """`count` processes that read another reader's records, bit by bit; they start when they are needed.
 
-    `read_into` is for as many threads as there are processes: each waits for one. A process that dies is started
-    again, and what it was at is read again; a record at which three have died is a `WorkerDiedError`.
+    A process that dies is started again, and what it was at is read again; a record at which three have died is a
+    `WorkerDiedError`.
 
     Args:
         reader: picklable.
@@ -88,49 +88,39 @@ class ProcessReader:
         ConfigError: the reader cannot be pickled.
     """
 
-    in_memory = False
-
     def __init__(self, reader: Reader, count: int, *, timeout: float | None = None) -> None:
-        refuse_buckets(reader, '`worker="process"`')
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise ConfigError(f"{_GUARD}: here it is imported by such a process, and would start others")
-        self._reader, self.spec = reader, reader.spec
-        pickled = _pickled(reader)
-        num_rows = min(_MOST_ROWS, rows_that_fit(self.spec, _SHARED_BYTES))
-        starts = _Starts()
-        self._children = [_Child(pickled, self.spec, num_rows, timeout, starts) for _ in range(count)]
+        self._of = reader
+        self._parts = parts = reader.readers if isinstance(reader, BucketReader) else (reader,)
+        pickled, specs, starts = _pickled(parts), [part.spec for part in parts], _Starts()
+        self._num_rows = [min(_MOST_ROWS, rows_that_fit(spec, _SHARED_BYTES)) for spec in specs]
+        self._children = [_Child(pickled, specs, self._num_rows, timeout, starts) for _ in range(count)]
         self._idle: SimpleQueue[_Child] = SimpleQueue()
         for child in self._children:
             self._idle.put(child)
         self._deaths: Counter[int] = Counter()
         self._stop = weakref.finalize(self, _close_all, self._children)
 
-    @property
-    def is_random(self) -> bool:
-        return self._reader.is_random
+    def reader(self) -> Reader:
+        """The same records, read by the processes: for as many threads as there are of these, each waits for one."""
+        parts = [_ProcessReader(part, self, bucket) for bucket, part in enumerate(self._parts)]
+        of = self._of
+        return BucketReader(parts, of.of, mixed=of.mixed) if isinstance(of, BucketReader) else parts[0]
 
-    def __len__(self) -> int:
-        return len(self._reader)
-
-    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
-        child = self._idle.get()
+    def read_into(
+        self, bucket: int, indices: Indices, out: Arrays, random: RecordRandom | None = None
+    ) -> None:
+        """Records of one bucket, of 0 if there are none, as `Reader.read_into`."""
+        child, at_once = self._idle.get(), self._num_rows[bucket]
         try:
-            for start in range(0, len(indices), child.num_rows):
-                part = slice(start, start + child.num_rows)
+            for start in range(0, len(indices), at_once):
+                part = slice(start, start + at_once)
                 own = None if random is None else random.rows(part.start, part.stop)
                 rows = {name: array[part] for name, array in out.items()}
-                self._read(child, Request(indices[part], own), rows)
+                self._read(child, Request(bucket, indices[part], own), rows)
         finally:
             self._idle.put(child)
-
-    def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
-        return unchanged(self._reader, indices)
-
-    def fingerprint(self) -> Fingerprint:
-        return self._reader.fingerprint()
-
-    def stamp(self) -> str:
-        return stamp_of(self._reader)
 
     def close(self) -> None:
         """Ends the processes. They start again if they are needed again."""
@@ -151,6 +141,35 @@ class ProcessReader:
                 self._deaths[record] += 1
                 if self._deaths[record] >= _MOST_DEATHS:
                     raise _died(record) from None
+
+
+class _ProcessReader:
+    """A reader, or one of a bucket, whose records are read by a pool."""
+
+    in_memory = False
+
+    def __init__(self, reader: Reader, pool: ProcessPool, bucket: int) -> None:
+        self._reader, self._pool, self._bucket = reader, pool, bucket
+        self.spec: Spec = reader.spec
+
+    @property
+    def is_random(self) -> bool:
+        return self._reader.is_random
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
+        self._pool.read_into(self._bucket, indices, out, random)
+
+    def unchanged(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        return unchanged(self._reader, indices)
+
+    def fingerprint(self) -> Fingerprint:
+        return self._reader.fingerprint()
+
+    def stamp(self) -> str:
+        return stamp_of(self._reader)
 
 
 class _DiedError(Exception):
@@ -196,10 +215,15 @@ class _Child:
     """One process, and the memory that is shared with it; for one thread at a time."""
 
     def __init__(
-        self, pickled: bytes, spec: Spec, num_rows: int, timeout: float | None, starts: _Starts
+        self,
+        pickled: bytes,
+        specs: Sequence[Spec],
+        num_rows: Sequence[int],
+        timeout: float | None,
+        starts: _Starts,
     ) -> None:
         self._starts = starts
-        self._pickled, self._spec, self.num_rows, self._timeout = pickled, spec, num_rows, timeout
+        self._pickled, self._specs, self._num_rows, self._timeout = pickled, specs, num_rows, timeout
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
         self._rows: SharedRows | None = None
@@ -228,8 +252,9 @@ class _Child:
             clock.credit(stage, time_there)
         if answer.error is not None:
             raise answer.error
+        made = rows.arrays[request.bucket]
         for name, array in out.items():
-            array[...] = answer.texts[name] if name in answer.texts else rows.arrays[name][: len(array)]
+            array[...] = answer.texts[name] if name in answer.texts else made[name][: len(array)]
 
     def tell(self) -> "Callable[[float], None]":
         """Tells the process to end, on purpose; returns what waits for that, until a time of `time.monotonic`."""
@@ -289,10 +314,10 @@ class _Child:
             self._starts.went_well()
 
     def _begin(self) -> tuple[Connection, SpawnProcess, SharedRows]:
-        self._rows = rows = SharedRows(self._spec, self.num_rows)
+        self._rows = rows = SharedRows(self._specs, self._num_rows)
         context = multiprocessing.get_context("spawn")
         self._connection, other = cast("tuple[Connection, Connection]", context.Pipe())
-        arguments = (other, self._pickled, rows.name, self.num_rows)
+        arguments = (other, self._pickled, rows.name, self._num_rows)
         self._process = context.Process(target=main, args=arguments, name="artifex-reader", daemon=True)
         _start(self._process, needs_main=b"__main__" in self._pickled)
         other.close()
@@ -407,9 +432,9 @@ def _no_script() -> Generator[None]:
         script.__dict__.update(hidden)
 
 
-def _pickled(reader: Reader) -> bytes:
+def _pickled(readers: Sequence[Reader]) -> bytes:
     try:
-        return pickle.dumps(reader)
+        return pickle.dumps(readers)
     except Exception as error:
         raise ConfigError(
             f'`worker="process"` sends the dataset to other processes, and it cannot be pickled: {error}; functions '

@@ -7,10 +7,11 @@ owner is killed; and if that is killed too, by the next run of anything that use
 
 import contextlib
 import os
+from collections.abc import Sequence
 from itertools import count
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,22 +25,22 @@ _numbers = count()
 
 
 class SharedRows:
-    """Memory for `num_rows` samples, and a few words about the state of their reading.
+    """Memory for samples of one of several shapes, and a few words about the state of their reading.
 
     Args:
-        spec: of the fields; strings are left out.
-        num_rows: 1 or more.
+        specs: of the fields, one for each shape; strings are left out.
+        num_rows: how many samples of each shape it is for, 1 or more.
         name: of an existing block; None makes one.
 
     Attributes:
         name: by which another process opens it.
         progress: int64 (2,): the row that is being read, and how many have been begun since the start.
-        arrays: by field, (num_rows, *shape).
+        arrays: for each shape, by field, (num_rows, *shape). All lie in the same memory.
     """
 
-    def __init__(self, spec: Spec, num_rows: int, name: str | None = None) -> None:
-        fields = {field: one for field, one in spec.items() if not one.is_text}
-        places, size = _layout(fields, num_rows)
+    def __init__(self, specs: Sequence[Spec], num_rows: Sequence[int], name: str | None = None) -> None:
+        layouts = [_layout(spec, count) for spec, count in zip(specs, num_rows, strict=True)]
+        size = max(layout.size for layout in layouts)
         if name is None:
             remove_leftovers()
             self._memory = SharedMemory(f"{_own_prefix()}-{next(_numbers)}", create=True, size=size)
@@ -47,14 +48,17 @@ class SharedRows:
             self._memory = SharedMemory(name)
         self.name = self._memory.name
         self.progress = np.ndarray((2,), np.int64, self._memory.buf)
-        self.arrays: dict[str, npt.NDArray[Any]] = {
-            field: np.ndarray((num_rows, *one.shape), one.dtype, self._memory.buf, offset=places[field])
-            for field, one in fields.items()
-        }
+        self.arrays: list[dict[str, npt.NDArray[Any]]] = [
+            {
+                name: np.ndarray((count, *spec[name].shape), spec[name].dtype, self._memory.buf, offset=place)
+                for name, place in layout.places.items()
+            }
+            for spec, count, layout in zip(specs, num_rows, layouts, strict=True)
+        ]
 
     def close(self, *, remove: bool) -> None:
         """Lets go of the memory, and gives it back to the system with `remove`."""
-        self.arrays, self.progress = {}, np.zeros(2, np.int64)
+        self.arrays, self.progress = [], np.zeros(2, np.int64)
         # A view that somebody kept would keep it open; it is gone for others all the same.
         with contextlib.suppress(BufferError):
             self._memory.close()
@@ -96,11 +100,18 @@ def _start_of(pid: int) -> int:
         return 0
 
 
-def _layout(fields: Spec, num_rows: int) -> tuple[dict[str, int], int]:
+class _Layout(NamedTuple):
     """Where each field begins, and the size of all."""
+
+    places: dict[str, int]
+    size: int
+
+
+def _layout(spec: Spec, num_rows: int) -> _Layout:
     places: dict[str, int] = {}
     at = _ALIGNMENT
-    for name, field in fields.items():
-        places[name] = at
-        at += -(-field.nbytes * num_rows // _ALIGNMENT) * _ALIGNMENT
-    return places, at
+    for name, field in spec.items():
+        if not field.is_text:
+            places[name] = at
+            at += -(-field.nbytes * num_rows // _ALIGNMENT) * _ALIGNMENT
+    return _Layout(places, at)

@@ -1,5 +1,6 @@
 """Documents of many files, by number."""
 
+import contextlib
 import mmap
 import operator
 import os
@@ -21,6 +22,9 @@ from artifex.data.sources.text.parse import Parser
 from artifex.data.types import Indices, Record
 
 _FILES_OPEN = 128
+# Files of so many bytes together are asked for as a whole when they are opened: in random order a disk that has to be
+# waited for gives one document at a time, and all of them one after another in a second or two.
+_ASKED_FOR = 2**29
 # Documents that lie so close to each other are read together.
 _GAP, _RUN_BYTES = 4096, 2**20
 _ENTRY = struct.Struct("<qI")
@@ -94,6 +98,7 @@ class TextSource:
 
     def _start(self) -> None:
         self._stops: list[int] = self._ends.tolist()
+        self._is_small = sum(part.data_size for part in self._parts) <= _ASKED_FOR
         self._files: OrderedDict[int, _OpenFile] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -226,6 +231,8 @@ class TextSource:
                 self._files.move_to_end(which)
                 return file
         file = _OpenFile(self._parts[which])
+        if self._is_small:
+            file.ask_for_all()
         with self._lock:
             self._files[which] = file
             # One that a thread still reads from is closed when that lets go of it.
@@ -256,6 +263,12 @@ class _OpenFile:
     def __del__(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
+
+    def ask_for_all(self) -> None:
+        """Has the system read the file into its own memory, as far as it has room there, while this goes on."""
+        if hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):  # not a thing of every file system
+                os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
 
     def check(self) -> None:
         """Raises unless the file is as it was when it was indexed."""
