@@ -319,3 +319,23 @@ def test_errors_are_record_errors_that_can_be_pickled(tmp_path):
         again = pickle.loads(pickle.dumps(error))
         assert isinstance(again, RecordError)
         assert str(again) == str(error)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="Linux alone can be asked for a file")
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_small_corpus_is_asked_for_as_a_whole(tmp_path, monkeypatch, refuses):
+    asked = []
+
+    def advise(file, start, length, advice):
+        asked.append((start, length))
+        if refuses:
+            raise OSError("no such thing here")
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    monkeypatch.setattr("artifex.data.sources.text.source._ASKED_AT_ONCE", 10)
+    write(tmp_path / "a.txt", b"one\ntwo\nthree and more\n")
+    assert texts(open_text(tmp_path / "a.txt")) == ["one", "two", "three and more"]
+    assert asked == ([(0, 10)] if refuses else [(0, 10), (10, 10), (20, 10)])
+    asked.clear()
+    monkeypatch.setattr("artifex.data.sources.text.source._ASKED_FOR", 5)
+    assert len(texts(open_text(tmp_path / "a.txt"))) == 3 and asked == []

@@ -25,6 +25,7 @@ _FILES_OPEN = 128
 # Files of so many bytes together are asked for as a whole when they are opened: in random order a disk that has to be
 # waited for gives one document at a time, and all of them one after another in a second or two.
 _ASKED_FOR = 2**29
+_ASKED_AT_ONCE = 2**17  # of more Linux reads no more than its read-ahead, which may be as little as this
 # Documents that lie so close to each other are read together.
 _GAP, _RUN_BYTES = 4096, 2**20
 _ENTRY = struct.Struct("<qI")
@@ -268,7 +269,8 @@ class _OpenFile:
         """Has the system read the file into its own memory, as far as it has room there, while this goes on."""
         if hasattr(os, "posix_fadvise"):
             with contextlib.suppress(OSError):  # not a thing of every file system
-                os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+                for start in range(0, self._part.data_size, _ASKED_AT_ONCE):
+                    os.posix_fadvise(self._descriptor, start, _ASKED_AT_ONCE, os.POSIX_FADV_WILLNEED)
 
     def check(self) -> None:
         """Raises unless the file is as it was when it was indexed."""
