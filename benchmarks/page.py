@@ -48,10 +48,10 @@ _RULES = """\
   it is told not to.
 - Texts: peers encode with `tokenizers`, and one of them with tiktoken, as the loop by hand and this package do. Where
   documents are tokenized beforehand, that is no part of the time of anyone. This package packs tokens that it has
-  stored, so it has no part in the case that packs texts as they come. It leaves documents in their file and reads those
-  that are asked for, where the others hold all of them in memory: on a disk that has to be waited for the first
-  seconds are slower, which is what a large spread shows. Its batches hold the texts as well, and packed
-  rows the segments and positions of documents, where the settings do not say otherwise.
+  stored, so it has no part in the case that packs texts as they come. It leaves documents in their file and reads
+  those that are asked for, where the others hold all of them in memory: on a disk that has to be waited for the first
+  seconds are slower, which is what a large spread shows. Its batches hold the texts as well, and packed rows the
+  segments and positions of documents, where the settings do not say otherwise.
 - Sounds: `whole files` are decoded, mixed by a mean and resampled before a second is cut out, as one writes it first;
   `part first` is the fast function of the loop by hand, which all that take a function can be given. The decoders
   of SPDL and HF datasets are left out, for they need FFmpeg on the machine, and so is torchaudio, whose package
