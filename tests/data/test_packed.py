@@ -196,3 +196,13 @@ def test_a_state_of_another_packing_is_refused():
     state = create_data_loader(reader_of(corpus(), row_length=32), 8).state()
     with pytest.raises(StateError, match="seed"):
         create_data_loader(reader_of(corpus(), row_length=32, seed=1), 8).restore(state)
+
+
+@pytest.mark.parametrize("pack", [pack_best_fit, pack_concat])
+def test_bad_records_may_be_left_out_of_packed_rows_too(pack, tmp_path):
+    documents = TokenArrays.from_documents([[11, 12, 2], [21, 22, 23, 2], [31, 2]])
+    reader = PackedReader(documents, pack(documents.lengths, 8))
+    settings = {"on_error": "quarantine", "quarantine": tmp_path / "bad.jsonl"}
+    loader = create_data_loader(reader, 1, **settings)
+    tokens = sorted(int(t) for batch in loader for t in np.asarray(batch["text_tokens"]).ravel() if t)
+    assert tokens == [2, 2, 2, 11, 12, 21, 22, 23, 31] and not loader.bad_records

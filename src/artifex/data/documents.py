@@ -1,6 +1,6 @@
 """Documents as token ids: what packing, windows and buckets of lengths are made from."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -49,16 +49,8 @@ class Documents(Protocol):
 class Joined(Protocol):
     """Documents that lie one after another, without a gap."""
 
-    @property
-    def num_tokens(self) -> int:
-        """Of all documents together."""
-        ...
-
-    def read_joined(self, begins: Indices, out: npt.NDArray[np.int32]) -> None:
-        """Writes into each row of `out`, int32 (n, length), the tokens from one of `begins` (n,) on.
-
-        They are counted through all documents, from 0; so many must be there.
-        """
+    def rows(self, length: int) -> npt.NDArray[np.integer[Any]]:
+        """The tokens of all documents, cut into rows (n, length), which is no copy; what is over is left out."""
         ...
 
 

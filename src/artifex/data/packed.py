@@ -1,5 +1,6 @@
 """Packed rows: several documents in a row of fixed length, with what an attention mask is made from."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,9 +71,10 @@ class PackedReader:
 
     def read_into(self, indices: Indices, out: Arrays, random: RecordRandom | None = None) -> None:
         length = self.packing.row_length
-        if self._in_order is not None and (indices.max(initial=-1) + 1) * length <= self._in_order.num_tokens:
-            self._in_order.read_joined(indices * length, out["text_tokens"])
-            return
+        if self._in_order is not None:
+            with suppress(IndexError):  # of the last row, if it is not whole
+                out["text_tokens"][...] = self._in_order.rows(length)[indices]
+                return
         pieces = self.packing.pieces(indices)
         write_pieces(self.documents, pieces, self.pad_id, out["text_tokens"])
         if self.with_segments:

@@ -48,6 +48,7 @@ class TokenArrays:
         self._files = (_file_of(tokens), _file_of(offsets))
         self.tokens, self.offsets = np.asarray(tokens), _checked_offsets(offsets, len(tokens))
         self._lengths = np.diff(self.offsets).astype(np.int32)
+        self._first, self._num_tokens = int(self.offsets[0]), int(self.offsets[-1] - self.offsets[0])
         self._identity = identity
 
     def __getstate__(self) -> dict[str, Any]:
@@ -112,15 +113,9 @@ class TokenArrays:
             written = np.repeat(np.arange(len(spans)) % 2 == 1, spans)
             out[written] = self._joined(begins, pieces.lengths)
 
-    @property
-    def num_tokens(self) -> int:
-        return int(self.offsets[-1] - self.offsets[0])
-
-    def read_joined(self, begins: Indices, out: npt.NDArray[np.int32]) -> None:
-        tokens, length = self.tokens, out.shape[1]
-        # All stretches of that length, as overlapping rows: one gather.
-        shape, width = (len(tokens) - length + 1, length), tokens.itemsize
-        out[...] = np.ndarray(shape, tokens.dtype, tokens, strides=(width, width))[begins + self.offsets[0]]
+    def rows(self, length: int) -> npt.NDArray[np.integer[Any]]:
+        first, count = self._first, self._num_tokens // length
+        return self.tokens[first : first + count * length].reshape(count, length)
 
     def _joined(self, begins: Indices, lengths: Indices) -> npt.NDArray[np.integer[Any]]:
         # Joining slices of the bytes takes half the time of an array of indices, or of one copy per piece.

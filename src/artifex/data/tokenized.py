@@ -84,8 +84,8 @@ def tokenize_corpus(
         )
     bad = [_error_of(one) for one in stored.bad]
     if faults is not None:
-        faults.check(len(corpus), len(bad), bad)
         _tell_of_readable(corpus, stored)
+        faults.check(len(corpus), len(bad), bad)
     elif bad:  # it was made by who skipped them
         first = bad[0]
         reason = (

@@ -64,7 +64,7 @@ class Packing(ABC):
             "method": self.method,
             "row_length": self.row_length,
             "seed": self.seed,
-            "rows": self.num_rows,
+            "num_rows": self.num_rows,
             "lengths": self.digest,
         }
 

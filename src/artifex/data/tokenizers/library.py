@@ -50,6 +50,12 @@ class LibraryTokenizer:
         vocabulary: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
         self.vocab_size = max(max(vocabulary.values(), default=-1), *self.special.ids, -1) + 1
         added = {token["id"] for token in parsed.get("added_tokens", ()) if token.get("special")}
+        for token in parsed.get("added_tokens", ()):
+            if (known := vocabulary.get(token["content"])) != token["id"]:
+                raise ConfigError(
+                    f"this JSON of a tokenizer gives the added token {token['content']!r} the id {token['id']}, and "
+                    f"the library `tokenizers` numbers it {known}: added tokens follow the vocabulary without a gap"
+                )
         self._is_special = np.zeros(self.vocab_size, bool)
         self._is_special[[*self.special.ids, *added]] = True
         self._is_known = np.zeros(self.vocab_size, bool)
