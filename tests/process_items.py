@@ -109,6 +109,31 @@ class Unloadable(Items):
             raise ImportError("no such thing")
 
 
+class NoSpec:
+    """Readers that a process cannot ask for their fields."""
+
+    in_memory = False
+    is_random = False
+
+    def __init__(self, size):
+        self.size = size
+
+    @property
+    def spec(self):
+        if current_process().name == "artifex-reader":
+            raise RuntimeError("no fields here")
+        return {"x": ArraySpec((2,), np.dtype(np.float32))}
+
+    def __len__(self):
+        return self.size
+
+    def read_into(self, indices, out, random=None):
+        out["x"][...] = 0
+
+    def fingerprint(self):
+        return {"kind": "no_spec"}
+
+
 class OfLengths:
     """`size` records in three lengths: record i is full of the number i.
 

@@ -5,11 +5,14 @@ import json
 import os
 import time
 import warnings
+from dataclasses import replace
 from multiprocessing import active_children
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 from PIL import Image
 
 from artifex.data import (
@@ -31,9 +34,11 @@ from artifex.data.faults import (
     QuarantineFile,
     QuarantineWarning,
     is_same_source,
+    quarantine_line,
     source_digest,
 )
 from artifex.data.samples import reader_of
+from artifex.generative_models.modalities import ImageModalityConfig
 from artifex.generative_models.modalities.image.datasets import ImageFolderDataset
 from process_items import Crashing, Exiting, Items, OfLengths
 
@@ -434,3 +439,71 @@ def test_a_record_beyond_the_data_stays_in_the_quarantine(tmp_path):
     path = tmp_path / "q.jsonl"
     path.write_text(json.dumps(LINE | {"source": source_digest(reader_of(data)), "record": 3000}) + "\n")
     assert retry_quarantine(path, data) == ([], []) and len(read_quarantine(path)) == 1
+
+
+def test_what_tells_a_source_is_no_size_of_a_file_however_deep_it_lies():
+    def digest_of(of):
+        return source_digest(SimpleNamespace(fingerprint=lambda: of))
+
+    def folder_of(digest, count=5):
+        return {"kind": "image_folder", "files": count, "digest": digest}
+
+    for made in (
+        lambda digest: folder_of(digest),
+        lambda digest: {"kind": "buckets", "digest": digest, "of": folder_of(digest)},
+        lambda digest: {"kind": "audio", "records": 5, "digest": digest},
+        lambda digest: {"kind": "joined", "of": [folder_of(digest), folder_of(digest)]},
+        lambda digest: {
+            "kind": "subset",
+            "of": {"kind": "buckets", "digest": digest, "of": folder_of(digest)},
+        },
+    ):
+        assert digest_of(made("a")) == digest_of(made("b"))
+    assert digest_of({"kind": "joined", "of": [folder_of("a")]}) != digest_of(
+        {"kind": "joined", "of": [folder_of("a", 6)]}
+    )
+
+
+def test_bad_files_in_buckets_are_tried_again_when_one_was_mended(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        pixels = rng.integers(0, 255, (20, 20 + 20 * (number % 2), 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    whole = (tmp_path / "1.png").read_bytes()
+    for name in ("1.png", "2.png"):
+        file = tmp_path / name
+        file.write_bytes(file.read_bytes()[:200])
+    quarantine = tmp_path / "bad.jsonl"
+
+    def images():
+        config = ImageModalityConfig(height=16, width=16)
+        return ImageFolderDataset(
+            tmp_path, config=config, buckets=((16, 16), (16, 32)), labels=None, rngs=nnx.Rngs(0)
+        )
+
+    loader = create_data_loader(
+        images(), 1, on_error="quarantine", quarantine=quarantine, max_errors=3, num_workers=0
+    )
+    with pytest.warns(BadRecordWarning):
+        list(loader)
+    (tmp_path / "1.png").write_bytes(whole)
+    good, bad = retry_quarantine(quarantine, images())
+    assert ([one.record for one in good], [one.record for one in bad]) == ([1], [2])
+    assert known_good(quarantine, images()).tolist() == [True, True, False, True]
+
+
+def test_what_is_written_down_during_a_retry_stays(tmp_path):
+    file = tmp_path / "bad.jsonl"
+
+    class Slow(Items):
+        def __getitem__(self, number):
+            if number == 3:
+                with file.open("a") as more:
+                    more.write(quarantine_line(replace(old, record=5)))
+            return super().__getitem__(number)
+
+    dataset = Slow(8)
+    old = BadRecord(source_digest(reader_of(dataset)), 3, None, None, "ReadError", "gone", None)
+    file.write_text(quarantine_line(old))
+    good, bad = retry_quarantine(file, dataset)
+    assert good == [old] and bad == [] and [one.record for one in read_quarantine(file)] == [5]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from artifex.data import create_data_loader, reuse
+from artifex.data import DataLoader, create_data_loader, reuse
 from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, StateError, TransformError
 from artifex.data.types import ArraySpec
 from small_loaders import SIZE, Items, bits, noise, seen
@@ -410,3 +410,8 @@ def test_numpy_batches_need_whole_batches(monkeypatch):
     with pytest.raises(ConfigError, match="`as_numpy_iterator` needs whole batches"):
         loader.as_numpy_iterator()
     assert loader.state() == before
+
+
+def test_a_dataset_is_no_plan():
+    with pytest.raises(ConfigTypeError, match="`create_data_loader"):
+        DataLoader([{"x": 1.0}], 2)

@@ -389,12 +389,23 @@ def is_same_source(one: str, other: str) -> bool:
     return 2 * sum(map(eq, rows, other_rows)) >= len(rows)
 
 
+# Kinds whose digest has the sizes of files in it; a file that was mended may also be of another bucket.
+_WITH_SIZES = ("buckets", "audio", "audio_windows")
+
+
 def _structure(fingerprint: Fingerprint, rows: list[str]) -> Fingerprint:
     """A fingerprint without sizes of files, what becomes of them, and digests of records, which go into `rows`."""
     if "files" in fingerprint:
         return {name: fingerprint.get(name) for name in ("kind", "files")}
     rows += fingerprint.get(ROWS, ())
-    return {k: _structure(v, rows) if isinstance(v, dict) else v for k, v in fingerprint.items() if k != ROWS}
+    left_out = {ROWS, "digest"} if fingerprint.get("kind") in _WITH_SIZES else {ROWS}
+    return {name: _part(value, rows) for name, value in fingerprint.items() if name not in left_out}
+
+
+def _part(value: Any, rows: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_part(one, rows) for one in value]
+    return _structure(value, rows) if isinstance(value, dict) else value
 
 
 def quarantine_line(bad: BadRecord) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.checks import check_integer
-from artifex.data.errors import ConfigError
+from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.faults import BadRecord, Faults, Tally
 from artifex.data.feed import Batch, HostFeed, ScanStep, TableFeed
 from artifex.data.meter import Meter
@@ -58,6 +58,11 @@ class DataLoader:
         processes: ProcessPool | None = None,
         is_whole: bool = True,
     ) -> None:
+        if not isinstance(plan, Plan):
+            raise ConfigTypeError(
+                f"`DataLoader` is made of a plan, got {type(plan).__name__}: make one of a dataset by "
+                f"`create_data_loader(dataset, batch_size, ...)`"
+            )
         self.plan = plan
         self._feed, self._faults, self._processes, self._is_whole = feed, faults, processes, is_whole
         self._new_meter, self._meter = new_meter, new_meter()
@@ -169,7 +174,8 @@ class DataLoader:
     def close(self) -> None:
         """Ends the processes that read, with `worker="process"`; else they end with the loader, or the program.
 
-        They start again when they are needed. Threads end with the iteration that they read for.
+        They start again when they are needed, also by an iterator that is still open, which reads ahead: close that
+        first. Threads end with the iteration that they read for.
         """
         if self._processes is not None:
             self._processes.close()

@@ -155,7 +155,8 @@ def create_data_loader(
             `retry_quarantine` and `known_good`.
         bad_rows: "mask" them, or "compact": the batch is shorter by them, without `valid`; not with `sharding`.
         worker: "thread" or "process": who reads. Threads are cheaper, and enough for files, which are decoded while
-            other threads go on; processes are for functions in pure Python. They are spawned, so a script that uses
+            other threads go on; processes are for functions in pure Python. Data in memory need neither, and are
+            gathered here. Processes are spawned, so a script that uses
             them needs its `if __name__ == "__main__":`, and the dataset must be picklable.
         timeout: seconds that one record may take to read, > 0; then the stacks of all threads are written to the
             standard error, and the error names the record (with `num_workers=0` the program is ended). None waits
@@ -199,8 +200,7 @@ def create_data_loader(
         processes = _processes(reader, num_workers, timeout)
         reader = processes.reader()
         timeout = None  # the processes are watched, not the threads that wait for them
-    uncached = reader
-    reader = cached_reader(uncached, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training)
+    reader = cached_reader(reader, cache, cache_dir=cache_dir, cache_bytes=cache_bytes, training=training)
     faults = make_faults(on_error, max_errors, quarantine, reader, arrangement.size)
     compact = check_choice(BadRows, "bad_rows", bad_rows) is BadRows.COMPACT
     worker_count(num_workers, reader.in_memory)  # raises for a wrong number
@@ -225,8 +225,7 @@ def create_data_loader(
 
     if on_stats is not None and not callable(on_stats):
         raise ConfigTypeError(f"`on_stats` must be a function of a LoaderStats or None, got {on_stats!r}")
-    by_processes = processes is not None and reader is uncached
-    who = WorkerKind.PROCESS if by_processes else WorkerKind.THREAD
+    who = WorkerKind.THREAD if processes is None else WorkerKind.PROCESS
     probes = Probes(1 if over is None else jax.process_count())
     return DataLoader(
         plan,

@@ -40,12 +40,13 @@ def retry_quarantine(path: str | Path, dataset: Any) -> tuple[list[BadRecord], l
     """
     reader = reader_of(dataset)
     source = source_digest(reader)
+    before = read_quarantine(path)
     good: list[BadRecord] = []
     bad: list[BadRecord] = []
     kept: list[BadRecord] = []
     apart: ProcessPool | None = None
     try:
-        for old in read_quarantine(path):
+        for old in before:
             if not is_same_source(old.source, source) or old.record >= len(reader):
                 kept.append(old)
                 continue
@@ -62,8 +63,11 @@ def retry_quarantine(path: str | Path, dataset: Any) -> tuple[list[BadRecord], l
     finally:
         if apart is not None:
             apart.close()
+    gone = {(old.source, old.record) for old in before}
     temporary = Path(f"{path}.{os.getpid()}")
-    temporary.write_text("".join(map(quarantine_line, kept)))
+    # What a loader has written down meanwhile stays.
+    meanwhile = [new for new in read_quarantine(path) if (new.source, new.record) not in gone]
+    temporary.write_text("".join(map(quarantine_line, [*kept, *meanwhile])))
     temporary.replace(path)
     return good, bad
 

@@ -19,7 +19,7 @@ from artifex.data.errors import ConfigError, StalledError, TransformError, Worke
 from artifex.data.processes.pool import end
 from artifex.data.processes.shared import SharedRows, remove_leftovers
 from artifex.data.types import TEXT, ArraySpec
-from process_items import ENVIRONMENT, Items, OfLengths, Stamped, Unloadable, Where
+from process_items import ENVIRONMENT, Items, NoSpec, OfLengths, Stamped, Unloadable, Where
 
 SHARED = Path("/dev/shm")
 
@@ -177,6 +177,35 @@ def test_a_program_that_is_killed_leaves_nothing(tmp_path):
         time.sleep(0.05)
         remove_leftovers()  # as the next start of such a loader does
     assert not set(ours) & set(blocks())
+
+
+def test_deaths_of_a_record_that_was_read_in_between_do_not_count(tmp_path):
+    loader = create_data_loader(Items(1), 1, num_workers=1, worker="process", prefetch=1)
+    for _ in range(5):
+        assert len(list(loader)) == 1
+        loader._processes._deaths[0] += 2  # two more would be one too many
+    loader.close()
+
+
+def test_a_process_that_dies_before_its_first_record_is_told():
+    loader = create_data_loader(NoSpec(4), 2, num_workers=1, worker="process")
+    with pytest.raises(ConfigError, match="end before they can begin"):
+        list(loader)
+    loader.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate") or not SHARED.is_dir(), reason="only Linux tells")
+def test_too_little_shared_memory_is_told(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    before = blocks()
+    loader = create_data_loader(Items(4), 2, num_workers=1, worker="process")
+    with pytest.raises(ConfigError, match="/dev/shm has not so much left"):
+        list(loader)
+    loader.close()
+    assert blocks() == before
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="only Linux shows shared memory as files")

@@ -132,7 +132,7 @@ class ProcessPool:
                 raise _died(int(number))
         while True:
             try:
-                return child.read(request, out)
+                child.read(request, out)
             except _EndedError:
                 if not is_wanted():
                     raise
@@ -141,6 +141,10 @@ class ProcessPool:
                 self._deaths[record] += 1
                 if self._deaths[record] >= _MOST_DEATHS:
                     raise _died(record) from None
+            else:
+                for number in request.numbers if self._deaths else ():
+                    self._deaths.pop(int(number), None)  # it was read: the deaths had other reasons
+                return
 
 
 class _ProcessReader:
@@ -244,9 +248,13 @@ class _Child:
                 if self._endings != endings or not is_wanted():
                     raise _EndedError from None
                 row, has_begun = int(rows.progress[0]), bool(rows.progress[1])
+                wait([process.sentinel], _PATIENCE)
+                code = process.exitcode
                 self._clear()
-                if has_begun:  # else it died before: nobody's fault
+                if has_begun:
                     raise _DiedError(row) from None
+                self._starts.failed(code)  # no record's fault
+        self._starts.went_well()
         clock = current_clock()
         for stage, time_there in enumerate(answer.times):
             clock.credit(stage, time_there)
@@ -311,7 +319,6 @@ class _Child:
                     f'`worker="process"` sends the dataset to other processes, and there it cannot be unpickled: '
                     f"{type(error).__name__}: {error}"
                 ) from error
-            self._starts.went_well()
 
     def _begin(self) -> tuple[Connection, SpawnProcess, SharedRows]:
         self._rows = rows = SharedRows(self._specs, self._num_rows)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.errors import ConfigError
 from artifex.data.types import Spec
 
 _PREFIX = "artifex"
@@ -44,6 +45,16 @@ class SharedRows:
         if name is None:
             remove_leftovers()
             self._memory = SharedMemory(f"{_own_prefix()}-{next(_numbers)}", create=True, size=size)
+            try:
+                _reserve(_FOLDER / self._memory.name.lstrip("/"), size)
+            except OSError as error:
+                self._memory.close()
+                self._memory.unlink()
+                raise ConfigError(
+                    f'`worker="process"` needs {size} bytes of shared memory for each process, and {_FOLDER} has not '
+                    f"so much left ({error.strerror}): give it more (for Docker `--shm-size`), or use fewer "
+                    f"processes, or threads"
+                ) from error
         else:
             self._memory = SharedMemory(name)
         self.name = self._memory.name
@@ -65,6 +76,16 @@ class SharedRows:
         if remove:
             with contextlib.suppress(FileNotFoundError):
                 self._memory.unlink()
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Takes the memory now: where there is none left, the first write to it would end the program."""
+    if hasattr(os, "posix_fallocate") and path.exists():
+        file = os.open(path, os.O_RDWR)
+        try:
+            os.posix_fallocate(file, 0, size)
+        finally:
+            os.close(file)
 
 
 def rows_that_fit(spec: Spec, most_bytes: int) -> int:
