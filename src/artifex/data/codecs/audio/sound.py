@@ -107,9 +107,11 @@ class Sound:
         info: its facts.
     """
 
-    def __init__(self, file: Any, info: AudioInfo, limits: AudioLimits, last_entry: int) -> None:
+    def __init__(
+        self, file: Any, info: AudioInfo, limits: AudioLimits, last_entry: int, run_up: int = 0
+    ) -> None:
         self._file, self.info, self._limits = file, info, limits
-        self._at, self._last_entry = 0, last_entry
+        self._at, self._last_entry, self._run_up = 0, last_entry, run_up
 
     def read(self, start: int, stop: int, out: "Memory | None" = None) -> npt.NDArray[Any]:
         """The frames from `start` to `stop`, (frames, channels).
@@ -149,7 +151,7 @@ class Sound:
 
     def _go_to(self, start: int, dtype: str) -> None:
         if self._file.can_seek():
-            self._at = min(start, self._last_entry)
+            self._at = max(0, min(start - self._run_up, self._last_entry))
             self._file.seek(self._at)
         memory = np.empty((_PASSED_OVER, self.info.channels), dtype)
         while self._at < start:
@@ -221,7 +223,7 @@ def _decoding(content: Content, limits: AudioLimits) -> Generator[Sound]:
     with file:
         info = AudioInfo(file.frames, file.samplerate, file.channels, checked.format, file.subtype)
         limits.check(info)
-        sound = Sound(file, info, limits, max(0, info.frames - checked.closed_end))
+        sound = Sound(file, info, limits, max(0, info.frames - checked.closed_end), checked.run_up)
         if checked.counted is not None and abs(checked.counted - info.frames) > _MOST_HIDDEN:
             raise DecodeError(
                 f"its frames hold {checked.counted} samples, and the decoder takes them for {info.frames}, since "
@@ -245,6 +247,7 @@ class _Checked(NamedTuple):
         counted: samples that had to be counted, since no header tells of them.
         is_whole: whether its end is there for sure; if not, the decoder is to try.
         closed_end: samples at the end that the decoder must come to from before.
+        run_up: samples before the first one that is wanted, at which the decoder is to enter.
     """
 
     format: AudioFormat
@@ -252,6 +255,7 @@ class _Checked(NamedTuple):
     counted: int | None = None
     is_whole: bool = True
     closed_end: int = 0
+    run_up: int = 0
 
 
 def _checked(content: Content) -> _Checked:
@@ -274,7 +278,9 @@ def _checked(content: Content) -> _Checked:
     if first is None:
         what = "an empty file" if not content.size else f"begins with {bytes(head[:12])!r}"
         raise DecodeError(f"no WAV, FLAC, OGG, MP3 or AIFF: {what}")
-    return _Checked(AudioFormat.MP3, first, mpeg.check_mpeg(content, first))
+    return _Checked(
+        AudioFormat.MP3, first, mpeg.check_mpeg(content, first), run_up=mpeg.run_up(content, first)
+    )
 
 
 def _source(content: Content, begin: int) -> Any:
