@@ -151,6 +151,18 @@ def test_tags_chunks_and_padding_may_follow(kind, tag):
     np.testing.assert_array_equal(start_of(value + tag), start_of(value))
 
 
+@pytest.mark.parametrize("junk", [b"\x01\x02" * 4, b"some text " * 50, b"\xff" * 2000, bytes(4097)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_junk_after_a_sound_is_refused_in_files_of_chunks_alone(kind, junk):
+    value = encoded(sound(RATE, 1), RATE, kind)
+    np.testing.assert_array_equal(start_of(value + junk[:7]), start_of(value))
+    if kind.endswith(("wav", "aiff")):
+        with pytest.raises(DecodeError, match=f"{len(junk)} bytes follow that are no chunk"):
+            start_of(value + junk)
+    else:
+        np.testing.assert_array_equal(start_of(value + junk), start_of(value))
+
+
 ID3 = b"ID3\x04\0\0" + bytes([0, 0, 7, 0x76]) + bytes(7 * 128 + 0x76)
 
 
@@ -300,6 +312,17 @@ def test_no_memory_is_taken_for_what_is_refused(tmp_path, monkeypatch):
 def test_limits(limits, message):
     with pytest.raises(DecodeError, match=message):
         start_of(encoded(sound(RATE, 1, 3), RATE), limits=AudioLimits(**limits))
+
+
+def test_what_resampling_makes_counts_for_the_limits(monkeypatch):
+    value = encoded(np.zeros((1000, 1), np.float32), 1)  # 1 Hz
+    limits = AudioLimits(max_decoded_bytes=2**20)
+    monkeypatch.setattr("artifex.data.codecs.audio.sound.Memory.array", None)
+    codec = AudioCodec(384_000, 20 * 384_000, crop="start", limits=limits)
+    with pytest.raises(
+        DecodeError, match="samples of 1 channels are [0-9]+ bytes, over `max_decoded_bytes` 1048576"
+    ):
+        codec.decode_clip(value, np.zeros(codec.length, np.float32))
 
 
 # -- facts

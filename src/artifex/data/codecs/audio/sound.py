@@ -46,7 +46,8 @@ class AudioLimits:
 
     Attributes:
         max_duration: of a file, in seconds. Of a long file no more is read than the part that is asked for.
-        max_decoded_bytes: of what is decoded at once: 4 bytes for each frame and channel.
+        max_decoded_bytes: of what is decoded at once, and of what resampling makes of it: 4 bytes for each frame and
+            channel.
         max_channels: of a file.
         max_sample_rate: of a file, in Hz.
     """
@@ -113,6 +114,14 @@ class Sound:
         self._file, self.info, self._limits = file, info, limits
         self._at, self._last_entry, self._run_up = 0, last_entry, run_up
 
+    def check_memory(self, count: int, channels: int, what: str = "frames") -> None:
+        """Raises DecodeError if `count` numbers of each channel are more bytes than the limits allow."""
+        if 4 * count * channels > self._limits.max_decoded_bytes:
+            raise DecodeError(
+                f"{count} {what} of {channels} channels are {4 * count * channels} bytes, over `max_decoded_bytes` "
+                f"{self._limits.max_decoded_bytes}"
+            )
+
     def read(self, start: int, stop: int, out: "Memory | None" = None) -> npt.NDArray[Any]:
         """The frames from `start` to `stop`, (frames, channels).
 
@@ -127,11 +136,7 @@ class Sound:
             DecodeError: there are fewer, they are damaged, too many for the limits, or no finite numbers.
         """
         count, channels = stop - start, self.info.channels
-        if 4 * count * channels > self._limits.max_decoded_bytes:
-            raise DecodeError(
-                f"{count} frames of {channels} channels are {4 * count * channels} bytes, over `max_decoded_bytes` "
-                f"{self._limits.max_decoded_bytes}"
-            )
+        self.check_memory(count, channels)
         dtype = "int16" if self.info.subtype in _SIXTEEN_BITS else "float32"
         frames = (out or Memory()).array(dtype, count * channels).reshape(count, channels)
         try:
