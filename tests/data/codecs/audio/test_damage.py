@@ -51,6 +51,15 @@ def test_opus_that_is_cut_short():
             start_of(value[:-missing])
 
 
+@pytest.mark.parametrize("kind", ["vorbis.ogg", "opus.opus"])
+def test_two_ogg_files_in_a_row(kind):
+    first, second = (encoded(sound(48000, seconds), 48000, kind) for seconds in (1, 0.3))
+    # libsndfile draws the number of a stream; here they are surely two.
+    assert first[14:18] != second[14:18]
+    with pytest.raises(DecodeError, match="there is more than one stream in it"):
+        start_of(first + second)
+
+
 def test_the_message_tells_how_much_is_missing():
     value = encoded(sound(RATE, 1), RATE)
     with pytest.raises(
