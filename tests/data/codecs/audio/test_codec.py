@@ -204,6 +204,22 @@ def test_a_crop_is_right_wherever_it_begins(rate, channels, kind, tmp_path):
         np.testing.assert_allclose(out[:count], samples[start : start + 1000], atol=1e-6, err_msg=str(start))
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(24000, 1), (24000, 2), (32000, 2)])
+@pytest.mark.parametrize("level", [0.9, 0.999])
+def test_a_crop_of_an_mp3_file_of_a_low_bit_rate_is_what_the_whole_file_has_there(
+    rate, channels, level, tmp_path
+):
+    # Frames of such files keep their data in frames before.
+    path = tmp_path / "a.mp3"
+    samples = noise(rate, 4.0, channels) * 0.3
+    soundfile.write(path, samples, rate, compression_level=level, bitrate_mode="CONSTANT")
+    expected = np.clip(soundfile.read(path, dtype="float32", always_2d=True)[0][:, 0], -1, 1)
+    codec = AudioCodec(rate, 600, channel=0)
+    for start in range(1, len(expected) - 600, 7001):
+        out, _ = decode(codec, Clip(str(path), start=start))
+        np.testing.assert_allclose(out, expected[start : start + 600], atol=1e-6, rtol=0, err_msg=str(start))
+
+
 def test_only_the_frames_of_the_crop_are_read(monkeypatch, tmp_path):
     path = str(write(tmp_path / "a.wav", sound(44100, 20, 1), 44100))
     spans = []

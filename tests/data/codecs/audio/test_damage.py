@@ -51,6 +51,15 @@ def test_opus_that_is_cut_short():
             start_of(value[:-missing])
 
 
+@pytest.mark.parametrize("kind", ["vorbis.ogg", "opus.opus"])
+def test_two_ogg_files_in_a_row(kind):
+    first, second = (encoded(sound(48000, seconds), 48000, kind) for seconds in (1, 0.3))
+    # libsndfile draws the number of a stream; here they are surely two.
+    assert first[14:18] != second[14:18]
+    with pytest.raises(DecodeError, match="there is more than one stream in it"):
+        start_of(first + second)
+
+
 def test_the_message_tells_how_much_is_missing():
     value = encoded(sound(RATE, 1), RATE)
     with pytest.raises(
@@ -149,6 +158,18 @@ def test_an_mp3_file_without_a_header_is_read_if_the_decoder_gets_its_length_rig
 def test_tags_chunks_and_padding_may_follow(kind, tag):
     value = encoded(sound(RATE, 1), RATE, kind)
     np.testing.assert_array_equal(start_of(value + tag), start_of(value))
+
+
+@pytest.mark.parametrize("junk", [b"\x01\x02" * 4, b"some text " * 50, b"\xff" * 2000, bytes(4097)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_junk_after_a_sound_is_refused_in_files_of_chunks_alone(kind, junk):
+    value = encoded(sound(RATE, 1), RATE, kind)
+    np.testing.assert_array_equal(start_of(value + junk[:7]), start_of(value))
+    if kind.endswith(("wav", "aiff")):
+        with pytest.raises(DecodeError, match=f"{len(junk)} bytes follow that are no chunk"):
+            start_of(value + junk)
+    else:
+        np.testing.assert_array_equal(start_of(value + junk), start_of(value))
 
 
 ID3 = b"ID3\x04\0\0" + bytes([0, 0, 7, 0x76]) + bytes(7 * 128 + 0x76)
@@ -300,6 +321,17 @@ def test_no_memory_is_taken_for_what_is_refused(tmp_path, monkeypatch):
 def test_limits(limits, message):
     with pytest.raises(DecodeError, match=message):
         start_of(encoded(sound(RATE, 1, 3), RATE), limits=AudioLimits(**limits))
+
+
+def test_what_resampling_makes_counts_for_the_limits(monkeypatch):
+    value = encoded(np.zeros((1000, 1), np.float32), 1)  # 1 Hz
+    limits = AudioLimits(max_decoded_bytes=2**20)
+    monkeypatch.setattr("artifex.data.codecs.audio.sound.Memory.array", None)
+    codec = AudioCodec(384_000, 20 * 384_000, crop="start", limits=limits)
+    with pytest.raises(
+        DecodeError, match="samples of 1 channels are [0-9]+ bytes, over `max_decoded_bytes` 1048576"
+    ):
+        codec.decode_clip(value, np.zeros(codec.length, np.float32))
 
 
 # -- facts

@@ -4,7 +4,7 @@ import pytest
 import soundfile
 
 from artifex.data.codecs.audio.content import InMemory
-from artifex.data.codecs.audio.mpeg import after_id3, check_mpeg, first_frame
+from artifex.data.codecs.audio.mpeg import after_id3, check_mpeg, first_frame, run_up
 from audio_files import encoded, noise, sound, without_info
 
 
@@ -48,3 +48,21 @@ def test_tags_are_passed_over():
 def test_no_frames_are_found_where_there_are_none():
     for data in (b"", b"\xff", b"\xff" * 5000, b"text " * 5000, bytes(5000), b"\xff\xfb\x90\x00" * 2000):
         assert first_frame(InMemory(data), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "frames", "samples"),
+    [
+        # 48 kHz, stereo: 511 bytes of 96 - 4 - 32; with a checksum, of 58; mono, of 75.
+        ("fffba400", 9 + 4, 1152),
+        ("fffaa400", 9 + 4, 1152),
+        ("fffba4c0", 7 + 4, 1152),
+        # 24 kHz: 255 bytes of 24 - 4 - 17, or of 24 - 4 - 9.
+        ("fff3a400", 85 + 4, 576),
+        ("fff3a4c0", 24 + 4, 576),
+        # 8 kHz (MPEG 2.5), mono: of 72 - 4 - 9.
+        ("ffe3a8c0", 5 + 4, 576),
+    ],
+)
+def test_the_run_up_is_the_longest_way_that_data_may_lie_back(header, frames, samples):
+    assert run_up(InMemory(bytes.fromhex(header)), 0) == frames * samples

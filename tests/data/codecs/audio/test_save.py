@@ -40,6 +40,14 @@ def test_whole_numbers_are_rounded_to_the_nearest(name, subtype, channels, tmp_p
     assert (tmp_path / f"2{name}").read_bytes() == (tmp_path / name).read_bytes()
 
 
+def test_of_32_bits_24_are_carried(tmp_path):
+    numbers = np.array([2**30 + 1, -(2**30) - 128, 2**24 + 1, 2**23 + 1], np.int32)
+    soundfile.write(tmp_path / "a.wav", numbers, 8000, subtype="PCM_32")
+    save_audio_file(tmp_path / "b.wav", load_audio_file(tmp_path / "a.wav"), subtype="PCM_32")
+    back, _ = soundfile.read(tmp_path / "b.wav", dtype="int32")
+    assert back.tolist() == [2**30, -(2**30) - 128, 2**24, 2**23 + 1]
+
+
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
 def test_floats_are_stored_as_they_are(subtype, tmp_path):
     samples = sound(8000, 0.2)[:, 0]

@@ -140,3 +140,25 @@ def test_limits_count_for_the_part(tmp_path):
     with pytest.raises(DecodeError, match="over `max_decoded_bytes` 32000"):
         load_audio_file(path, limits=limits)
     assert load_audio_file(path, duration=1, limits=limits).shape == (8000,)
+
+
+@pytest.mark.parametrize("mono", [True, False])
+def test_limits_count_for_what_resampling_makes(mono, tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", np.zeros((1000, 2), np.float32), 1)
+    limits = AudioLimits(max_decoded_bytes=2**20)
+    assert load_audio_file(path, 100, duration=20, mono=mono, limits=limits).shape[-1] == 2000
+    monkeypatch.setattr("artifex.data.codecs.audio.sound.Memory.array", None)
+    with pytest.raises(DecodeError, match=r"a.wav: .* bytes, over `max_decoded_bytes` 1048576"):
+        load_audio_file(path, 384_000, duration=20, mono=mono, limits=limits)
+
+
+def test_less_than_one_sample_is_an_error(tmp_path):
+    path = write(tmp_path / "a.wav", sound(44100, 1), 44100)
+    one = write(tmp_path / "one.wav", sound(44100, 1)[:1], 44100)
+    message = "its 1 frames at 44100 Hz are less than one sample at 16000 Hz"
+    with pytest.raises(DecodeError, match=f"one.wav: too short: {message}"):
+        load_audio_file(one, 16000)
+    with pytest.raises(DecodeError, match=message):
+        load_audio_file(path, 16000, duration=1e-5)
+    assert load_audio_file(one).shape == (1,)
+    assert load_audio_file(path, 16000, duration=1 / 16000).shape == (1,)

@@ -102,6 +102,24 @@ def test_a_tone_has_its_frequency_for_a_centroid():
     assert features.spectral_flatness(bins)[0] < 1e-3
 
 
+@pytest.mark.parametrize("measure", [features.spectral_centroid, features.spectral_bandwidth])
+def test_gradients_of_faint_spectra_are_finite_and_those_of_loud_ones_over_the_scale(measure):
+    def summed(bins):
+        return jnp.sum(measure(bins, sample_rate=4000))
+
+    gradient = jax.jit(jax.value_and_grad(summed))
+    # Two frames: some of all bins, and one bin alone, whose bandwidth is 0.
+    shape = np.stack([np.random.default_rng(0).uniform(0.1, 1, 33), np.eye(33)[20]], axis=1)
+    value, loud = gradient(jnp.asarray(shape, jnp.float32))
+    for scale in (1e-6, 1e-18, 1e-20, 1e-22, 1e-30):
+        found, faint = gradient(jnp.asarray(scale * shape, jnp.float32))
+        assert found == pytest.approx(float(value), rel=1e-5)
+        scaled = np.asarray(faint, np.float64) * scale
+        np.testing.assert_allclose(scaled, loud, rtol=1e-4, atol=1e-5 * np.abs(loud).max())
+    for scale in (1e-36, 1e-39, 0):
+        assert np.isfinite(gradient(jnp.asarray(scale * shape, jnp.float32))[1]).all()
+
+
 def test_bad_settings_are_told():
     bins = jnp.ones((3, 2))
     with pytest.raises(ConfigError, match="`order` must be at least 1, got 0.5"):

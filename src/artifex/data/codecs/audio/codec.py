@@ -218,6 +218,7 @@ class AudioCodec:
             raise DecodeError(f"`start` {start} lies outside of its {total} samples")
         count = min(self.length, total - start)
         part = part_of(start, count, last - first, rate, self.sample_rate, margin_of(rate, self.sample_rate))
+        sound.check_memory(num_samples(part.stop - part.start, rate, self.sample_rate), 1, "samples")
         if mono is None:
             mono = read_mono(sound, first + part.start, first + part.stop, self.channel)
         else:

@@ -24,6 +24,8 @@ _RATES = {
     (False, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _HZ = (44100, 48000, 32000)
+# Frames before the ones that hold a frame's data: the overlap of its transforms, and a margin.
+_FRAMES_MORE = 4
 
 
 class Frame(NamedTuple):
@@ -91,6 +93,24 @@ def check_mpeg(content: Content, start: int) -> int | None:
                 f"its header tells of {told} bytes of sound, and {content.size - start} are there: it was cut short"
             )
     return None
+
+
+def run_up(content: Content, start: int) -> int:
+    """Samples that a decoder must have seen before those it gets right, by the frame at `start`.
+
+    In layer 3 a frame may keep data in the frames before, up to 511 bytes back, or 255 in MPEG 2 (`main_data_begin`).
+    They are the most frames where each has the lowest bit rate: at 48 kHz and in stereo such a frame has 60 bytes of
+    data, so that 511 bytes are 9 frames; in MPEG 2 at 24 kHz it has 3, and 255 bytes are 85 frames.
+    """
+    header = content.read(start, 4)
+    least = bytes(
+        (header[0], header[1], header[2] & 0x0C | 0x10, header[3])
+    )  # the lowest bit rate, and no padding
+    frame = _frame(least)
+    assert frame is not None, "`first_frame` found it"
+    is_first, has_checksum = header[1] >> 3 & 3 == 3, not header[1] & 1
+    data = max(1, frame.length - frame.info_at - 2 * has_checksum)
+    return (-(-(511 if is_first else 255) // data) + _FRAMES_MORE) * frame.samples
 
 
 def _counted(content: Content, start: int, kind: int) -> int:

@@ -20,7 +20,8 @@ def check_ogg(content: Content) -> int:
         last page it is off by the samples that the encoder had cut off at the end: it must come there from before.
 
     Raises:
-        DecodeError: the last page is not whole, or not marked as the last one of its stream.
+        DecodeError: the last page is not whole, or not marked as the last one of its stream; or it is of another
+            stream than the first page: of several in a row decoders read the first alone.
     """
     tail = content.read(max(0, content.size - 2 * _LARGEST_PAGE), 2 * _LARGEST_PAGE)
     at = tail.rfind(_CAPTURE)
@@ -28,6 +29,11 @@ def check_ogg(content: Content) -> int:
     length = 27 + page[26] + sum(page[27 : 27 + page[26]]) if len(page) > 26 else _LARGEST_PAGE
     if length > len(page) or not page[5] & _ENDS_STREAM:
         raise DecodeError("its last page is not the end of its stream: it was cut short")
+    if page[14:18] != content.head[14:18]:
+        raise DecodeError(
+            "there is more than one stream in it, and its last page is not of the first one: files that were put one "
+            "after the other, or more than sound; write each into a file of its own"
+        )
     if b"\x01vorbis" not in content.head[:64]:
         return 0
     end, stream = _position(page), page[14:18]

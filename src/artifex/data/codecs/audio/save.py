@@ -47,7 +47,8 @@ def save_audio_file(
     """Writes a sound file, whole or not at all: another one of that name is replaced when it is complete.
 
     Numbers are stored so that 1 is full scale; what lies beyond is cut to it, with a `ClippedWarning`, unless they
-    are stored as floats. What `load_audio_file` has read of a file of whole numbers is written back bit by bit.
+    are stored as floats. What `load_audio_file` has read of a file of whole numbers of up to 24 bits is written back
+    bit by bit; of 32 bits a float32 carries 24.
 
     Args:
         path: its suffix says the format: .wav, .flac, .aiff, .ogg (Vorbis), .opus or .mp3.

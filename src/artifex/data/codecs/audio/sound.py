@@ -46,7 +46,8 @@ class AudioLimits:
 
     Attributes:
         max_duration: of a file, in seconds. Of a long file no more is read than the part that is asked for.
-        max_decoded_bytes: of what is decoded at once: 4 bytes for each frame and channel.
+        max_decoded_bytes: of what is decoded at once, and of what resampling makes of it: 4 bytes for each frame and
+            channel.
         max_channels: of a file.
         max_sample_rate: of a file, in Hz.
     """
@@ -107,9 +108,19 @@ class Sound:
         info: its facts.
     """
 
-    def __init__(self, file: Any, info: AudioInfo, limits: AudioLimits, last_entry: int) -> None:
+    def __init__(
+        self, file: Any, info: AudioInfo, limits: AudioLimits, last_entry: int, run_up: int = 0
+    ) -> None:
         self._file, self.info, self._limits = file, info, limits
-        self._at, self._last_entry = 0, last_entry
+        self._at, self._last_entry, self._run_up = 0, last_entry, run_up
+
+    def check_memory(self, count: int, channels: int, what: str = "frames") -> None:
+        """Raises DecodeError if `count` numbers of each channel are more bytes than the limits allow."""
+        if 4 * count * channels > self._limits.max_decoded_bytes:
+            raise DecodeError(
+                f"{count} {what} of {channels} channels are {4 * count * channels} bytes, over `max_decoded_bytes` "
+                f"{self._limits.max_decoded_bytes}"
+            )
 
     def read(self, start: int, stop: int, out: "Memory | None" = None) -> npt.NDArray[Any]:
         """The frames from `start` to `stop`, (frames, channels).
@@ -125,11 +136,7 @@ class Sound:
             DecodeError: there are fewer, they are damaged, too many for the limits, or no finite numbers.
         """
         count, channels = stop - start, self.info.channels
-        if 4 * count * channels > self._limits.max_decoded_bytes:
-            raise DecodeError(
-                f"{count} frames of {channels} channels are {4 * count * channels} bytes, over `max_decoded_bytes` "
-                f"{self._limits.max_decoded_bytes}"
-            )
+        self.check_memory(count, channels)
         dtype = "int16" if self.info.subtype in _SIXTEEN_BITS else "float32"
         frames = (out or Memory()).array(dtype, count * channels).reshape(count, channels)
         try:
@@ -149,7 +156,7 @@ class Sound:
 
     def _go_to(self, start: int, dtype: str) -> None:
         if self._file.can_seek():
-            self._at = min(start, self._last_entry)
+            self._at = max(0, min(start - self._run_up, self._last_entry))
             self._file.seek(self._at)
         memory = np.empty((_PASSED_OVER, self.info.channels), dtype)
         while self._at < start:
@@ -221,7 +228,7 @@ def _decoding(content: Content, limits: AudioLimits) -> Generator[Sound]:
     with file:
         info = AudioInfo(file.frames, file.samplerate, file.channels, checked.format, file.subtype)
         limits.check(info)
-        sound = Sound(file, info, limits, max(0, info.frames - checked.closed_end))
+        sound = Sound(file, info, limits, max(0, info.frames - checked.closed_end), checked.run_up)
         if checked.counted is not None and abs(checked.counted - info.frames) > _MOST_HIDDEN:
             raise DecodeError(
                 f"its frames hold {checked.counted} samples, and the decoder takes them for {info.frames}, since "
@@ -245,6 +252,7 @@ class _Checked(NamedTuple):
         counted: samples that had to be counted, since no header tells of them.
         is_whole: whether its end is there for sure; if not, the decoder is to try.
         closed_end: samples at the end that the decoder must come to from before.
+        run_up: samples before the first one that is wanted, at which the decoder is to enter.
     """
 
     format: AudioFormat
@@ -252,6 +260,7 @@ class _Checked(NamedTuple):
     counted: int | None = None
     is_whole: bool = True
     closed_end: int = 0
+    run_up: int = 0
 
 
 def _checked(content: Content) -> _Checked:
@@ -274,7 +283,9 @@ def _checked(content: Content) -> _Checked:
     if first is None:
         what = "an empty file" if not content.size else f"begins with {bytes(head[:12])!r}"
         raise DecodeError(f"no WAV, FLAC, OGG, MP3 or AIFF: {what}")
-    return _Checked(AudioFormat.MP3, first, mpeg.check_mpeg(content, first))
+    return _Checked(
+        AudioFormat.MP3, first, mpeg.check_mpeg(content, first), run_up=mpeg.run_up(content, first)
+    )
 
 
 def _source(content: Content, begin: int) -> Any:

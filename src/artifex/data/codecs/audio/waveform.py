@@ -93,7 +93,8 @@ def load_audio_file(
 
     Raises:
         ReadError: the file cannot be read.
-        DecodeError: it is no sound file, or damaged, or cut short, or over `limits`; or `offset` is after its end.
+        DecodeError: it is no sound file, or damaged, or cut short, or over `limits`; or `offset` is after its end; or
+            the part is less than one sample at `sample_rate`.
         ConfigError: a setting is out of range.
         MissingPackageError: soundfile, or soxr, is not installed.
     """
@@ -127,7 +128,14 @@ def _part(
     # The same samples as of the whole file: the first one asked for is the one nearest to `offset`.
     start = num_samples(first, rate, to)
     count = num_samples(last, rate, to) - start
+    if count < 1:
+        raise DecodeError(
+            f"too short: its {last - first} frames at {rate} Hz are less than one sample at {to} Hz"
+        )
     part = part_of(start, count, info.frames, rate, to, margin_of(rate, to))
+    # The samples around the part, which the filter needs, are made as well.
+    made = num_samples(part.stop - part.start, rate, to)
+    sound.check_memory(made, 1 if mono else info.channels, "samples")
     if mono:
         frames = read_mono(sound, part.start, part.stop, None)
     else:

@@ -4,6 +4,7 @@ A spectrogram is that of `magnitude_spectrogram`, f bins from 0 Hz to half the s
 """
 
 import jax.numpy as jnp
+from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
 from artifex.data.checks import check_bool
@@ -124,6 +125,12 @@ def _bin_width(magnitudes: Array, sample_rate: Number) -> Array:
 def _shares(magnitudes: Array, sample_rate: Number) -> tuple[Array, Array]:
     """Magnitudes that sum to 1 in each frame that is not silent, and the frequency of each bin (f, 1)."""
     x = working(magnitudes, 2, name="magnitudes")
+    # Shares have no scale, so that the largest may be divided by first, as a constant: in the derivative the sum
+    # stands squared, which is 0 for magnitudes of 1e-20. Derivatives grow as magnitudes shrink; before they are too
+    # large for a float they are left out, as in silence.
+    largest = stop_gradient(jnp.max(x, axis=0, keepdims=True))
+    x = jnp.where(largest > 1e7 * jnp.finfo(x.dtype).tiny, x, stop_gradient(x))
+    x = x / jnp.where(largest > 0, largest, 1)
     total = jnp.sum(x, axis=0, keepdims=True)
     frequencies = jnp.arange(x.shape[0], dtype=x.dtype)[:, None] * _bin_width(x, sample_rate)
     return x / jnp.where(total > 0, total, 1), frequencies
