@@ -26,8 +26,8 @@ class Settings:
         home: where environments, data and logs go.
         rounds: measurements of each contender after one start.
         seconds: of one measurement, at least.
-        starts: processes of each contender, one after another: the memory of each comes to lie elsewhere, which can
-            make a difference as large as those that are looked for.
+        starts: processes of each contender, one after another: one may be faster than the next, by as much as the
+            differences that are looked for.
         limit: seconds until the first batch, or beyond `seconds`, after which a contender has failed.
         registry: where the processes of contenders find the cases.
         variables: more of the environment of these processes.

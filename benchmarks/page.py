@@ -38,8 +38,8 @@ _RULES = """\
 - A contender is a process of its own, in an environment of its own. They take turns, A B C A B C; one whose turn it
   is not is stopped, with its workers, so that it neither disturbs the others nor works ahead. What it had made ahead
   is used up before its time is taken, and its CPU time counts that too.
-- Medians of the rounds of all starts: a process whose memory comes to lie well is faster in all its rounds. `spread`
-  is from the fastest round to the slowest, as a share of the median: differences below it mean nothing.
+- Medians of the rounds of all starts, for one process of a contender may be faster than the next. `spread` is from
+  the fastest round to the slowest, as a share of the median: differences below it mean nothing.
 - `first s` is from the making of a pipeline to its first batch, compilation included, imports not, nor what a program
   that has made its model has done by then: JAX is at work, and for this package, whose data sets take an `nnx.Rngs`,
   one was made and asked for a key (0.16 s here, once in a process). `MB` is the peak of memory, of all processes of
