@@ -150,7 +150,10 @@ def test_errors_are_those_of_the_reconstruction(model):
 
 def test_the_average_follows():
     model = Averaged(rngs=nnx.Rngs(0))
-    of = lambda part: part.autoencoder.widen.bias[...]  # noqa: E731
+
+    def of(part):
+        return part.autoencoder.widen.bias[...]
+
     model.learning.autoencoder.widen.bias[...] = np.ones(320, np.float32)
     follow = nnx.jit(Averaged.follow)
     assert not np.asarray(of(model.average)).any()

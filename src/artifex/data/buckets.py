@@ -145,6 +145,11 @@ def subset_reader(
     return BucketReader(parts, own, mixed=reader.mixed)
 
 
+def spec_of(reader: Reader, numbers: Indices) -> Spec:
+    """The fields of these records, in the shape of their bucket if the reader has buckets."""
+    return reader.specs[reader.bucket(numbers)] if isinstance(reader, BucketReader) else reader.spec
+
+
 def refuse_buckets(reader: Reader, what: str) -> None:
     """Raises ConfigError for a reader with buckets, which `what` cannot take."""
     if isinstance(reader, BucketReader):

@@ -6,7 +6,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from artifex.data.buckets import BucketReader
+from artifex.data.buckets import spec_of
 from artifex.data.errors import ConfigError, RecordError
 from artifex.data.fingerprint import digest
 from artifex.data.reader import NumberReader, Reader, SubsetReader, slots
@@ -33,11 +33,9 @@ class GrainSource:
         if not -size <= number < size:
             raise IndexError(f"`index` must be from {-size} to {size - 1}, got {number}")
         numbers = np.array([number % size], np.int64)
-        reader = self._reader
-        spec = reader.specs[reader.bucket(numbers)] if isinstance(reader, BucketReader) else reader.spec
-        rows = slots(spec, 1)
+        rows = slots(spec_of(self._reader, numbers), 1)
         try:
-            reader.read_into(numbers, rows)
+            self._reader.read_into(numbers, rows)
         except RecordError as error:
             raise error.at(record=int(numbers[0])) from error.__cause__
         return {name: array[0] for name, array in rows.items()}

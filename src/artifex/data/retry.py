@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from artifex.data.buckets import BucketReader
+from artifex.data.buckets import spec_of
 from artifex.data.errors import WorkerDiedError
 from artifex.data.faults import (
     BadRecord,
@@ -75,6 +75,5 @@ def retry_quarantine(path: str | Path, dataset: Any) -> tuple[list[BadRecord], l
 def _try(reader: Reader, record: int, source: str) -> BadRecord | None:
     """What is wrong with a record; None if nothing is."""
     numbers = np.array([record])
-    spec = reader.specs[reader.bucket(numbers)] if isinstance(reader, BucketReader) else reader.spec
-    failed = read_what_is_good(reader, numbers, slots(spec, 1), None)
+    failed = read_what_is_good(reader, numbers, slots(spec_of(reader, numbers), 1), None)
     return bad_record(failed[0][1], source) if failed else None

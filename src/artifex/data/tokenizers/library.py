@@ -38,10 +38,9 @@ class LibraryTokenizer:
     def __init__(self, text: str, special: SpecialTokens | None = None) -> None:
         self._tokenizer = _parsed(text)
         parsed = json.loads(text)
+        added: list[dict[str, Any]] = parsed.get("added_tokens", [])
         self.special = special_of(parsed, special)
-        looked_for = [
-            t for t in parsed.get("added_tokens", ()) if t["id"] in self.special.ids and not t["special"]
-        ]
+        looked_for = [token for token in added if token["id"] in self.special.ids and not token["special"]]
         for token in looked_for:  # in every text; with this mark in none
             token["special"] = True
         self._text = json.dumps(parsed, ensure_ascii=False)  # the same, however it was written down
@@ -49,15 +48,9 @@ class LibraryTokenizer:
             self._tokenizer = _parsed(self._text)
         vocabulary: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
         self.vocab_size = max(max(vocabulary.values(), default=-1), *self.special.ids, -1) + 1
-        added = {token["id"] for token in parsed.get("added_tokens", ()) if token.get("special")}
-        for token in parsed.get("added_tokens", ()):
-            if (known := vocabulary.get(token["content"])) != token["id"]:
-                raise ConfigError(
-                    f"this JSON of a tokenizer gives the added token {token['content']!r} the id {token['id']}, and "
-                    f"the library `tokenizers` numbers it {known}: added tokens follow the vocabulary without a gap"
-                )
+        _check_added(added, vocabulary)
         self._is_special = np.zeros(self.vocab_size, bool)
-        self._is_special[[*self.special.ids, *added]] = True
+        self._is_special[[*self.special.ids, *(t["id"] for t in added if t.get("special"))]] = True
         self._is_known = np.zeros(self.vocab_size, bool)
         self._is_known[list(vocabulary.values())] = True
         self._spelled = spelled_out(parsed, set(np.flatnonzero(self._is_special).tolist()))
@@ -111,6 +104,16 @@ class LibraryTokenizer:
     def _encode_by_library(self, texts: Sequence[str]) -> list[Ids]:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in encodings]
+
+
+def _check_added(added: list[dict[str, Any]], vocabulary: dict[str, int]) -> None:
+    """Raises ConfigError where the library numbers an added token otherwise than its JSON does."""
+    for token in added:
+        if (known := vocabulary.get(token["content"])) != token["id"]:
+            raise ConfigError(
+                f"this JSON of a tokenizer gives the added token {token['content']!r} the id {token['id']}, and "
+                f"the library `tokenizers` numbers it {known}: added tokens follow the vocabulary without a gap"
+            )
 
 
 def _parsed(text: str) -> Any:
