@@ -223,7 +223,7 @@ def test_a_record_s_randomness_does_not_depend_on_its_batch():
     assert by_record(3) == by_record(7)
 
 
-def test_an_error_in_a_thread_is_the_typed_one_and_the_threads_end():
+def test_an_error_in_a_thread_is_the_typed_one_and_the_threads_end(worker_threads):
     class Bad(Items):
         def __getitem__(self, index):
             if index == 7:
@@ -238,31 +238,18 @@ def test_an_error_in_a_thread_is_the_typed_one_and_the_threads_end():
         next(batches)
     with pytest.raises(DecodeError, match="record 7: 7.jpg: cut short"):
         next(batches)
-    assert loader.state()["step"] == 3 and workers() == []
+    assert loader.state()["step"] == 3 and worker_threads() == []
     loader.restore(loader.state() | {"step": 4})
     with pytest.raises(TransformError, match="record 8: .*ZeroDivisionError"):
         next(iter(loader))
 
 
-_others = set()
-
-
-@pytest.fixture(autouse=True)
-def _threads_of_other_tests():
-    _others.clear()
-    _others.update(threading.enumerate())
-
-
-def workers():
-    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker") and t not in _others]
-
-
-def test_threads_end_with_the_iterator():
+def test_threads_end_with_the_iterator(worker_threads):
     loader = create_data_loader(Items(), 1, num_workers=3, prefetch=4)
     for end in ("exhaust", "close", "drop"):
         batches = iter(loader)
         next(batches)
-        assert len(workers()) == 3
+        assert len(worker_threads()) == 3
         if end == "exhaust":
             list(batches)
         if end == "close":
@@ -271,9 +258,9 @@ def test_threads_end_with_the_iterator():
             del batches
             gc.collect()
         deadline = time.monotonic() + 5
-        while workers() and time.monotonic() < deadline:
+        while worker_threads() and time.monotonic() < deadline:
             time.sleep(0.005)
-        assert workers() == [], end
+        assert worker_threads() == [], end
 
 
 def test_an_interrupt_ends_it_at_once():

@@ -1,5 +1,4 @@
 import gc
-import threading
 import time
 
 import numpy as np
@@ -40,29 +39,16 @@ def rows(*batches):
     ]
 
 
-_others = set()
-
-
-@pytest.fixture(autouse=True)
-def _threads_of_other_tests():
-    _others.clear()
-    _others.update(threading.enumerate())
-
-
-def threads():
-    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker") and t not in _others]
-
-
 BATCHES = [[5, 2, 9, 1], [0, 8, 3, 4], [7, 6]]
 
 
 @pytest.mark.parametrize("num_workers", [0, 1, 4])
 @pytest.mark.parametrize("prefetch", [1, 3])
-def test_batches_come_in_order_and_whole(num_workers, prefetch):
+def test_batches_come_in_order_and_whole(num_workers, prefetch, worker_threads):
     batches = list(HostBatches(Slow(), rows(*BATCHES), 4, num_workers=num_workers, prefetch=prefetch))
     assert [b.arrays["n"].tolist() for b in batches] == BATCHES
     assert [b.texts["name"] for b in batches] == [[f"r{i}" for i in batch] for batch in BATCHES]
-    assert [b.rows.step for b in batches] == [0, 1, 2] and threads() == []
+    assert [b.rows.step for b in batches] == [0, 1, 2] and worker_threads() == []
 
 
 def test_it_reads_ahead_and_not_further():
@@ -93,7 +79,7 @@ def test_the_first_batch_is_read_before_any_other_is_begun():
 
 
 @pytest.mark.parametrize("num_workers", [0, 1, 4])
-def test_the_earliest_bad_row_is_told_and_the_good_batches_come_first(num_workers):
+def test_the_earliest_bad_row_is_told_and_the_good_batches_come_first(num_workers, worker_threads):
     batches = HostBatches(Slow(bad=[8, 4]), rows(*BATCHES), 4, num_workers=num_workers, prefetch=3)
     assert next(batches).arrays["n"].tolist() == BATCHES[0]
     with pytest.raises(DecodeError, match="bad 8") as caught:
@@ -101,14 +87,14 @@ def test_the_earliest_bad_row_is_told_and_the_good_batches_come_first(num_worker
     assert "read_into" in {entry.name for entry in caught.traceback}, (
         "the reader's own frame is in the traceback"
     )
-    assert threads() == [] and list(batches) == []
+    assert worker_threads() == [] and list(batches) == []
 
 
 @pytest.mark.parametrize("fails", [KeyboardInterrupt, MemoryError])
-def test_whatever_is_raised_in_a_thread_comes_through(fails):
+def test_whatever_is_raised_in_a_thread_comes_through(fails, worker_threads):
     with pytest.raises(fails):
         list(HostBatches(Slow(bad=[8], fails=fails), rows(*BATCHES), 4, num_workers=2, prefetch=2))
-    assert threads() == []
+    assert worker_threads() == []
 
 
 @pytest.mark.parametrize("fails", [SystemExit, StopIteration])
@@ -123,20 +109,20 @@ def test_what_would_end_the_program_or_the_epoch_is_an_error_of_its_record(num_w
         list(HostBatches(reader, rows(*BATCHES), 4, num_workers=num_workers, prefetch=2))
 
 
-def test_threads_end_when_it_is_closed_or_dropped():
+def test_threads_end_when_it_is_closed_or_dropped(worker_threads):
     for end in ("close", "drop"):
         batches = HostBatches(Slow(), rows(*[[1, 2]] * 99), 2, num_workers=3, prefetch=8)
         next(batches)
-        assert len(threads()) == 3
+        assert len(worker_threads()) == 3
         if end == "close":
             batches.close()
             assert list(batches) == []
         del batches
         gc.collect()
         deadline = time.monotonic() + 5
-        while threads() and time.monotonic() < deadline:
+        while worker_threads() and time.monotonic() < deadline:
             time.sleep(0.005)
-        assert threads() == [], end
+        assert worker_threads() == [], end
 
 
 @pytest.mark.parametrize("num_workers", [0, 3])

@@ -9,22 +9,18 @@ import pytest
 from artifex.data.workers import Workers
 
 
-def running():
-    return [t for t in threading.enumerate() if t.name.startswith("artifex-worker")]
-
-
-def test_tasks_run_and_threads_end():
+def test_tasks_run_and_threads_end(worker_threads):
     workers, done = Workers(3), []
     for i in range(100):
         workers.submit(lambda i=i: done.append(i))
     while len(done) < 100:
         time.sleep(0.001)
-    assert sorted(done) == list(range(100)) and len(running()) == 3
+    assert sorted(done) == list(range(100)) and len(worker_threads()) == 3
     workers.close()
-    assert running() == []
+    assert worker_threads() == []
 
 
-def test_close_drops_what_has_not_begun():
+def test_close_drops_what_has_not_begun(worker_threads):
     workers, begun, go = Workers(1), threading.Event(), threading.Event()
     done = []
     workers.submit(lambda: (begun.set(), go.wait(5), done.append(1)))
@@ -32,7 +28,7 @@ def test_close_drops_what_has_not_begun():
     begun.wait(5)
     threading.Timer(0.05, go.set).start()
     workers.close()
-    assert done == [1] and running() == []
+    assert done == [1] and worker_threads() == []
 
 
 def test_a_task_that_hangs_does_not_keep_the_program():

@@ -78,13 +78,13 @@ def test_with_and_without_a_cache_one_resumes_the_other(tmp_path, kind):
 
 
 @KINDS
-def test_once_all_is_there_no_threads_are_made(tmp_path, kind):
+def test_once_all_is_there_no_threads_are_made(tmp_path, kind, worker_threads):
     loader = create_data_loader(Dataset(), 16, **settings_of(kind, tmp_path))
 
     def threads_of_an_epoch():
         batches = iter(loader)
         next(batches)
-        return sum(t.name.startswith("artifex-worker") for t in threading.enumerate()), list(batches)
+        return len(worker_threads()), list(batches)
 
     assert threads_of_an_epoch()[0] > 0 and threads_of_an_epoch()[0] == 0
     assert "num_workers=0" in repr(loader)
