@@ -28,6 +28,7 @@ CONTRACTS = {c["id"]: c for c in PYPROJECT["tool"]["importlinter"]["contracts"]}
 # -- what a new file must be added to
 JAX_SIDE_OF_DATA = {
     "artifex.data.checkpoint",
+    "artifex.data.cipher",
     "artifex.data.device",
     "artifex.data.feed",
     "artifex.data.iteration",

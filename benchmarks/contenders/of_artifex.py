@@ -59,7 +59,6 @@ def _in_files(work: Photographs, antialias: bool = True) -> Any:
     from flax import nnx
 
     from artifex.data.codecs.image import RandomResizedCrop
-    from artifex.generative_models.modalities.image.augment import random_flip_horizontal
     from artifex.generative_models.modalities.image.datasets import ImageFolderDataset
 
     if not work.crop:
@@ -67,9 +66,9 @@ def _in_files(work: Photographs, antialias: bool = True) -> Any:
     return ImageFolderDataset(
         work.folder,
         config=_config(work.side, augmentation=True),
-        crop=RandomResizedCrop(),
+        crop=RandomResizedCrop(flip=0.5),
         antialias=antialias,
-        augment=[random_flip_horizontal],
+        augment=[],
         rngs=nnx.Rngs(0),
     )
 

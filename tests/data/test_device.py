@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from artifex.data import reuse
 from artifex.data.device import Crossing, batch_level, is_own
 from artifex.data.errors import ConfigTypeError, ShapeError, TransformError
 from artifex.data.randomness import record_words
@@ -62,6 +63,18 @@ def test_the_key_is_the_record_s():
     assert whole[1] == jax.random.uniform(jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32"))
     assert run(turns(2, INDEX), INDEX, ARRAYS)["noise"][1] != whole[1]
     assert Crossing([noise], "float32", 4)(turns(1, INDEX), INDEX, ARRAYS)["noise"][1] != whole[1]
+
+
+def test_own_steps_draw_the_numbers_of_others():
+    def own(key, sample):
+        assert "artifex" in str(jax.random.key_impl(key))
+        return noise(key, sample)
+
+    own.is_own = True
+    for first, second in ((own, own), (noise, own), (own, noise)):
+        batch = Crossing([first, second], "float32", 3)(turns(1, INDEX), INDEX, ARRAYS)
+        others = Crossing([noise, noise], "float32", 3)(turns(1, INDEX), INDEX, ARRAYS)
+        np.testing.assert_array_equal(batch["noise"], others["noise"], strict=True)
 
 
 def test_steps_that_draw_nothing_get_no_keys():
@@ -166,23 +179,47 @@ def test_a_transform_that_fails_is_named(step, message):
 
 
 def own_step(key, sample):
-    return sample
+    return {**sample, "x": 2 * sample["x"]}
 
 
 own_step.__module__ = "artifex.made_up"
 
 
-def test_only_steps_of_the_package_are_called_on_data_made_up():
+_compilations = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, duration, **_: _compilations.append(event) if "backend_compile" in event else None
+)
+
+
+@pytest.mark.parametrize("least_bytes", [1, 2**25])
+@pytest.mark.parametrize("device", [None, 1])
+def test_only_steps_of_the_package_are_compiled_before_there_is_a_batch(monkeypatch, device, least_bytes):
+    monkeypatch.setattr(reuse, "LEAST_BYTES", least_bytes)
     assert is_own(own_step) and is_own(partial(own_step, sample=1))
     assert not is_own(lambda key, sample: sample)
     assert not is_own(partial(own_step, sample=lambda: 1))
-    for step, count in ((own_step, 1), (lambda key, sample: sample, 0)):
-        crossing = Crossing([step], "float32", seed=0, fill_to=4)
+    place = device if device is None else jax.devices()[device]
+    for step, is_compiled in ((own_step, True), (lambda key, sample: own_step(key, sample), False)):
+        crossing = Crossing([step], "float32", seed=0, fill_to=4, device=place)
         spares = crossing.spares()
         spec = {"x": ArraySpec((2,), np.dtype(np.float32)), "name": TEXT}
+        _compilations.clear()
         crossing.compile(spec, {}, spares)
-        assert crossing._run._run._cache_size() == count
-        crossing(
-            np.zeros(4, np.int64), np.zeros(4, np.int32), {"x": np.ones((4, 2), np.float32)}, None, spares
-        )
-        assert crossing._run._run._cache_size() == 1
+        assert len(_compilations) == is_compiled
+        for _ in range(2):
+            arrays = {"x": np.ones((4, 2), np.float32)}
+            batch = crossing(np.zeros(4, np.int64), np.zeros(4, np.int32), arrays, None, spares)
+            np.testing.assert_array_equal(batch["x"], 2 * arrays["x"])
+            del batch
+        assert len(_compilations) == 1, "what was compiled is what is called"
+
+
+def test_compiling_leaves_the_collector_of_garbage_as_it_was():
+    crossing = Crossing([own_step], "float32", seed=0, fill_to=4)
+    try:
+        for was_on in (True, False):
+            (gc.enable if was_on else gc.disable)()
+            crossing.compile({"x": ArraySpec((2,), np.dtype(np.float32))}, {}, None)
+            assert gc.isenabled() is was_on
+    finally:
+        gc.enable()

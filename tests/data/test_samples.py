@@ -58,6 +58,21 @@ def test_its_own_reader_comes_first():
     assert reader_of(Dataset(ITEMS)) is own
 
 
+def test_what_a_dataset_says_of_its_samples_is_not_asked_for():
+    class Dataset:
+        @property
+        def spec(self):
+            raise AssertionError("it may trace all that is done to a sample")
+
+        def reader(self):
+            return ArrayReader({"x": np.zeros(3)})
+
+        def __len__(self):
+            return 3
+
+    assert isinstance(reader_of(Dataset()), ArrayReader)
+
+
 @pytest.mark.parametrize(
     "reader", [3, lambda self: "text", lambda self, path: None, property(lambda self: 3)]
 )

@@ -41,6 +41,15 @@ def check_positive(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_fraction(name: str, value: Any) -> float:
+    """`value` as a float, if it is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ConfigTypeError(f"`{name}` must be a number from 0 to 1, got {value!r}")
+    if not 0 <= value <= 1:
+        raise ConfigError(f"`{name}` must be from 0 to 1, got {value}")
+    return float(value)
+
+
 def check_bool(name: str, value: Any) -> None:
     """Raises unless `value` is True or False."""
     if not isinstance(value, bool):

@@ -4,7 +4,9 @@ All arrays of a batch enter that call as NumPy arrays, integers as integers: tra
 normalising and augmenting cost one dispatch together, not one each.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial, update_wrapper
 from typing import Any, TypeAlias
 
@@ -15,6 +17,7 @@ import numpy.typing as npt
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int32, PyTree, Shaped, UInt32
 
+from artifex.data.cipher import own_keys
 from artifex.data.errors import ArtifexError, ConfigTypeError, ShapeError, TransformError
 from artifex.data.randomness import record_words
 from artifex.data.reuse import SpareBatches, large_results
@@ -124,23 +127,25 @@ class Crossing:
         `spares` it is written over an earlier batch that went through them, if nobody holds that any more.
         """
         size, words = len(index), self.words(turns, index)
-        missing = self._fill_to - size
-        if missing <= 0 and self._placement is None and self._device is None:
+        if len(index) >= self._fill_to and self._placement is None and self._device is None:
             return self._run(words, index, arrays, table, spares)
+        batch = self._run(*self._placed(words, index, arrays), table, spares)
+        return {name: array[:size] for name, array in batch.items()} if size < self._fill_to else batch
+
+    def _placed(
+        self, words: Any, index: npt.NDArray[np.int32], arrays: Mapping[str, Any]
+    ) -> tuple[Any, Any, Any]:
         inputs: tuple[Any, Any, Any] = words, index, dict(arrays)
-        if missing > 0:
+        if len(index) < self._fill_to:
             inputs = jax.tree.map(partial(_filled, size=self._fill_to), inputs)
         if self._placement is not None:
-            inputs = jax.tree.map(self._placement.to_global, inputs)
-        elif self._device is not None:
-            inputs = jax.device_put(inputs, self._device)
-        batch = self._run(*inputs, table, spares)
-        return {name: array[:size] for name, array in batch.items()} if missing > 0 else batch
+            return jax.tree.map(self._placement.to_global, inputs)
+        return inputs if self._device is None else jax.device_put(inputs, self._device)
 
     def compile(self, spec: Spec, arrays: Mapping[str, Any], spares: SpareBatches | None) -> None:
-        """Compiles for whole batches with these fields, by a call on zeros, while the first one is being read.
+        """Compiles for whole batches with these fields, while the first one is being read.
 
-        For steps of the package alone: a user's may have effects, and would see a batch that there is not.
+        For steps of the package alone: a user's may have effects, and are not called before there is a batch.
 
         Args:
             spec: the fields of a sample on the host.
@@ -151,8 +156,10 @@ class Crossing:
             return
         size = self._fill_to
         zeros = {name: np.zeros((size, *f.shape), f.dtype) for name, f in spec.items() if not f.is_text}
-        if not self._run.knows(size, {**zeros, **arrays}):
-            self(np.zeros(size, np.int64), np.zeros(size, np.int32), {**zeros, **arrays}, None, spares)
+        with _no_collection():
+            index = np.zeros(size, np.int32)
+            inputs = self._placed(self.words(np.zeros(size, np.int64), index), index, {**zeros, **arrays})
+            self._run.compile(*inputs, spares, self._device)
 
     def spares(self) -> SpareBatches | None:
         """For the batches of one iteration; None where there is nothing to be gained."""
@@ -293,10 +300,7 @@ class _Program:
     ) -> DeviceArrays:
         if spares is None:
             return self._run(words, index, arrays, table)
-        key = (len(index), _kinds(arrays), None if table is None else _kinds(table))
-        if key not in self._large:
-            self._large[key] = large_results(self._run, words, index, arrays, table)
-        large = self._large[key]
+        large = self._large_of(words, index, arrays, table)
         if not large:
             spares.is_needed = False
             return self._run(words, index, arrays, table)
@@ -308,15 +312,47 @@ class _Program:
         spares.keep([batch[name] for name in large])
         return batch
 
-    def knows(self, size: int, arrays: Mapping[str, Any]) -> bool:
-        """Whether it was called with such a batch and without a table."""
-        return (size, _kinds(arrays), None) in self._large
+    def compile(
+        self, words: Any, index: Any, arrays: Mapping[str, Any], spares: SpareBatches | None, device: Any
+    ) -> None:
+        """Compiles what a call with such arguments will run, unless that is done."""
+        large = {} if spares is None else self._large_of(words, index, arrays, None)
+        if spares is not None and large:
+            spares.make(list(large.values()))  # it takes as long as a batch
+            memory = [
+                jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=_sharding(device))
+                for one in large.values()
+            ]
+            self._run_into.lower(memory, words, index, arrays, None).compile()
+        else:
+            self._run.lower(words, index, arrays, None).compile()
+
+    def _large_of(
+        self, words: Any, index: Any, arrays: Mapping[str, Any], table: DeviceArrays | None
+    ) -> dict[str, jax.ShapeDtypeStruct]:
+        key = (len(index), _kinds(arrays), None if table is None else _kinds(table))
+        if key not in self._large:
+            self._large[key] = large_results(self._run, words, index, arrays, table)
+        return self._large[key]
 
     def _into(self, memory: list[Array], *inputs: Any) -> DeviceArrays:
         return self._run(*inputs)
 
 
 _compiled = lru_cache(maxsize=64)(_Program)
+
+
+@contextmanager
+def _no_collection() -> Generator[None]:
+    """Without Python's search for garbage: compiling makes so many objects that it would go through all of JAX's."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @jax.jit
@@ -333,6 +369,10 @@ def _filled(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     missing = size - len(array)
     first = array[:1] if len(array) else np.zeros((1, *array.shape[1:]), array.dtype)
     return np.concatenate([array, np.repeat(first, missing, axis=0)])
+
+
+def _sharding(device: Any) -> Any:
+    return jax.sharding.SingleDeviceSharding(device) if isinstance(device, jax.Device) else device
 
 
 def _platform(device: Any) -> str:
@@ -356,7 +396,8 @@ def _prepare(
         words = jnp.stack(2 * [jnp.zeros_like(index, jnp.uint32)], axis=1)  # with the sharding of `index`
     for number, step in enumerate(steps):
         # Threefry is a block cipher: what comes of keys that differ in one bit has nothing in common.
-        step_keys = jax.random.wrap_key_data(words + np.array([[number, 0]], np.uint32), impl=_IMPL)
+        step_words = words + np.array([[number, 0]], np.uint32)
+        step_keys = own_keys(step_words) if is_own(step) else jax.random.wrap_key_data(step_words, impl=_IMPL)
         run = step if _is_batch_level(step) else jax.vmap(step)
         try:
             batch = run(step_keys, batch)

@@ -48,6 +48,7 @@ class SpareBatches:
         self._device = device
         self.is_needed = True
         self._batches: list[list[Array]] = []
+        self._new: list[list[Array]] = []
         self._made = self._misses = 0
 
     def take(self, shapes: Shapes) -> list[Array] | None:
@@ -63,14 +64,19 @@ class SpareBatches:
             self._misses = 0
             return idle
         self._misses += 1
+        if self._new and _fits(self._new[-1], shapes):
+            return self._new.pop()
         if self._made == _MOST_MADE:
             return None
+        self.make(shapes)
+        return self._new.pop()
+
+    def make(self, shapes: Shapes) -> None:
+        """Makes arrays that a later `take` of these shapes gives; they are filled in the background."""
         self._made += 1
         # A copy: an array that lies in NumPy's memory cannot be donated.
-        return [
-            jax.device_put(np.zeros(shape.shape, shape.dtype), self._device, may_alias=False)
-            for shape in shapes
-        ]
+        zeros = (np.zeros(shape.shape, shape.dtype) for shape in shapes)
+        self._new.append([jax.device_put(one, self._device, may_alias=False) for one in zeros])
 
     def _idle(self, shapes: Shapes) -> list[Array] | None:
         for i, batch in enumerate(self._batches):

@@ -326,7 +326,8 @@ def write_sample(sample: Mapping[str, Any], out: Arrays, row: int, spec: Spec, n
 
 def own_reader(dataset: Any) -> Reader | None:
     """A reader itself, or what a dataset's method `reader` gives, if that is one; others may call other things so."""
-    if isinstance(dataset, Reader):
+    # First by one method: `isinstance` reads all that a reader has, and `spec` of a dataset traces what it does.
+    if hasattr(dataset, "read_into") and isinstance(dataset, Reader):
         return dataset
     method = getattr(type(dataset), "reader", None)
     if isinstance(dataset, type) or not callable(method):

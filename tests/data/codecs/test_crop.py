@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from artifex.data.codecs.crop import Fit, RandomResizedCrop, place, stored_box, turned, upright
-from artifex.data.errors import ConfigError
+from artifex.data.errors import ConfigError, ConfigTypeError
 
 
 def draws(crop, size, n=2000):
@@ -82,6 +82,26 @@ def test_a_draw_is_a_function_of_its_generator():
 def test_settings_that_are_wrong(settings):
     with pytest.raises(ConfigError, match=r"must be \(low, high\) with 0 < low <= high"):
         RandomResizedCrop(**settings)
+
+
+@pytest.mark.parametrize(
+    ("flip", "kind", "message"),
+    [
+        (-0.1, ConfigError, "`flip` must be from 0 to 1, got -0.1"),
+        (math.nan, ConfigError, "`flip` must be from 0 to 1, got nan"),
+        (True, ConfigTypeError, "`flip` must be a number from 0 to 1, got True"),
+    ],
+)
+def test_flips_that_are_wrong(flip, kind, message):
+    with pytest.raises(kind, match=message):
+        RandomResizedCrop(flip=flip)
+
+
+@pytest.mark.parametrize("flip", [0.0, 0.25, 1])
+def test_a_flip_comes_as_often_as_said(flip):
+    crop, rng = RandomResizedCrop(flip=flip), np.random.default_rng(0)
+    share = np.mean([crop.draw_flip(rng) for _ in range(2000)])
+    assert abs(share - flip) <= 5 * math.sqrt(flip * (1 - flip) / 2000)
 
 
 def test_windows_by_hand():

@@ -243,6 +243,24 @@ def test_a_crop_of_a_turned_photo_is_of_what_is_seen():
     assert difference(decoded(codec, data, generator(3)), expected).max() <= 1
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_flip_is_the_mirror_image_of_the_same_crop(kind, orientation, channels):
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = saved(PHOTO, kind, exif=exif)
+    plain, flipping = (
+        ImageCodec(32, 48, channels, crop=RandomResizedCrop((0.1, 0.4), flip=flip)) for flip in (0, 1)
+    )
+    expected = decoded(plain, data, generator(3))[:, ::-1]
+    np.testing.assert_array_equal(decoded(flipping, data, generator(3)), expected)
+    slots = np.zeros((32, 96, channels), np.uint8)
+    flipping.decode(data, slots[:, ::2], rng=generator(3))
+    np.testing.assert_array_equal(slots[:, ::2], expected)
+    np.testing.assert_array_equal(decoded(flipping, data), decoded(plain, data))
+
+
 # -- the door
 
 
@@ -315,7 +333,7 @@ def test_nothing_of_pillows_is_changed():
 
 
 @pytest.mark.parametrize(
-    ("module", "package"), [("jpeg", "simplejpeg"), ("raster", "PIL"), ("bilinear", "cv2")]
+    ("module", "package"), [("jpeg", "simplejpeg"), ("jpeg", "PIL"), ("bilinear", "cv2")]
 )
 def test_a_missing_package_is_told_at_construction(monkeypatch, module, package):
     monkeypatch.delitem(sys.modules, f"artifex.data.codecs.{module}")

@@ -87,6 +87,14 @@ def scaled(
     return image.reshape(size[1], size[0], channels)
 
 
+def mirror(pixels: Pixels) -> None:
+    """Makes left right and right left in pixels (h, w, c), in their place."""
+    if pixels.flags.c_contiguous:
+        cv2.flip(pixels, 1, pixels)
+    else:
+        pixels[...] = pixels[:, ::-1].copy()
+
+
 def _is_near(side: float, whole: int) -> bool:
     """Whether OpenCV will round a side to that, whichever way it rounds a half."""
     return abs(side - whole) < 0.49

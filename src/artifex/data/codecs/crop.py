@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.checks import check_fraction
 from artifex.data.errors import ConfigError
 
 Size: TypeAlias = tuple[int, int]
@@ -47,12 +48,14 @@ class Window(NamedTuple):
         offset: (x, y) of its first pixel in the slot.
         alone: whether pixels outside of the box may not shine in at its edges, as if it had been cut out
             first.
+        mirrored: whether left and right change places in the end.
     """
 
     box: Box
     size: Size
     offset: tuple[int, int] = (0, 0)
     alone: bool = False
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,13 @@ class RandomResizedCrop:
     Attributes:
         scale: smallest and largest share of the area, 0 < smallest <= largest <= 1.
         ratio: smallest and largest width / height, 0 < smallest <= largest.
+        flip: how probable it is that the part is mirrored, left and right. On a CPU this is quicker than a flip
+            among the transforms on the device, and there is less to compile.
     """
 
     scale: tuple[float, float] = (0.08, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.0
 
     def __post_init__(self) -> None:
         for name, largest in (("scale", 1.0), ("ratio", math.inf)):
@@ -79,6 +85,7 @@ class RandomResizedCrop:
                 rule = "0 < low <= high" + (" <= 1" if largest == 1 else "")
                 raise ConfigError(f"`{name}` must be (low, high) with {rule}, got ({low}, {high})")
             object.__setattr__(self, name, (low, high))
+        object.__setattr__(self, "flip", check_fraction("flip", self.flip))
 
     def draw(self, size: Size, rng: np.random.Generator) -> tuple[int, int, int, int]:
         """The box of one crop from a picture of this size, in whole pixels."""
@@ -95,6 +102,10 @@ class RandomResizedCrop:
         w, h = max(min(width, round(height * ratio)), 1), max(min(height, round(width / ratio)), 1)
         left, top = (width - w) // 2, (height - h) // 2
         return left, top, left + w, top + h
+
+    def draw_flip(self, rng: np.random.Generator) -> bool:
+        """Whether a crop is mirrored. To be drawn after its box, which does not depend on `flip`."""
+        return self.flip > 0 and rng.random() < self.flip
 
 
 def place(size: Size, slot: Size, fit: Fit) -> Window:

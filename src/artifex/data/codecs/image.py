@@ -116,7 +116,7 @@ class ImageCodec:
                 f'`antialias=False` goes with the filter "bilinear" alone, got {self.resample.value!r}; leave it '
                 f'out ("nearest" is never antialiased)'
             )
-        for module in ("bilinear", "jpeg", "raster"):  # a missing package is told here, not in a worker
+        for module in ("bilinear", "jpeg"):  # a missing package is told here, not in a worker
             import_module(f"artifex.data.codecs.{module}")
 
     @property
@@ -164,14 +164,22 @@ class ImageCodec:
             raise DecodeError(f"not a whole image ({type(error).__name__}: {error})") from error
 
     def _decode(self, data: bytes, out: Pixels, rng: np.random.Generator | None) -> None:
-        from artifex.data.codecs import jpeg, raster
+        from artifex.data.codecs import bilinear, jpeg
 
         photo = jpeg.read_header(data) if data[:3] == b"\xff\xd8\xff" else None
         if photo is not None:
             self.limits.check(photo.size)
             window = self._window(turned(photo.size, photo.orientation), rng)
             with _one_large_picture if photo.size[0] * photo.size[1] > _LARGE_PIXELS else _at_once:
-                return self._decode_photo(data, photo, window, out)
+                self._decode_photo(data, photo, window, out)
+        else:
+            window = self._decode_picture(data, out, rng)
+        if window.mirrored:
+            bilinear.mirror(out)
+
+    def _decode_picture(self, data: bytes, out: Pixels, rng: np.random.Generator | None) -> Window:
+        from artifex.data.codecs import raster
+
         with ExitStack() as stack:
 
             def begin(size: Size) -> None:
@@ -187,11 +195,12 @@ class ImageCodec:
             image = raster.with_channels(image, self.channels, self.fill)
             size = turned(window.size, orientation)
             pixels = raster.resized(image, box, size, self.resample, antialias=self.antialias)
-            return paste(upright(pixels, orientation), out, window, self.fill)
+            paste(upright(pixels, orientation), out, window, self.fill)
+            return window
 
     def _decode_photo(self, data: bytes, photo: "Photo", window: Window, out: Pixels) -> None:
         """Decodes no more of a JPEG than shows, and straight into the slot where nothing is left to do."""
-        from artifex.data.codecs import bilinear, jpeg, raster
+        from artifex.data.codecs import bilinear, jpeg
 
         channels = min(self.channels, 3)
         size = turned(window.size, photo.orientation)
@@ -217,6 +226,8 @@ class ImageCodec:
             if is_slot:
                 return
         else:
+            from artifex.data.codecs import raster
+
             image = raster.Image.fromarray(pixels if channels == 3 else pixels[..., 0])
             pixels = raster.resized(image, box, size, self.resample, **how)
         paste(upright(pixels, photo.orientation), out, window, self.fill)
@@ -226,7 +237,8 @@ class ImageCodec:
         if self.crop is None or rng is None:
             return place(size, slot, self.fit)
         left, top, right, bottom = self.crop.draw(size, rng)
-        return Window((float(left), float(top), float(right), float(bottom)), slot, alone=True)
+        box = (float(left), float(top), float(right), float(bottom))
+        return Window(box, slot, alone=True, mirrored=self.crop.draw_flip(rng))
 
     def _divisor(self, box: Box, size: Size, stored: Size) -> int:
         """1, 2, 4 or 8: by how much smaller a photograph may be decoded."""

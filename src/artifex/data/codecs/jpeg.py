@@ -9,6 +9,7 @@ Any complaint of libjpeg is an error here, where Pillow stays silent about a dam
 import io
 import re
 import threading
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,8 @@ from artifex.data.errors import DecodeError, MissingPackageError
 
 try:
     import simplejpeg
-    from PIL import JpegImagePlugin
+
+    import_module("PIL")  # whether it is there: photographs are decoded without most of it, which takes 25 ms
 except ImportError as error:
     raise MissingPackageError(
         f'decoding images needs {error.name}; pip install "artifex-data[image]"'
@@ -205,6 +207,8 @@ def _room(size: Size, channels: int, divisor: int, buffer: Pixels | None) -> tup
 
 
 def _decode_leniently(data: bytes, channels: int, divisor: int) -> Pixels:
+    from PIL import JpegImagePlugin
+
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     width, height = image.size
     image.draft(_MODE[channels], (-(-width // divisor), -(-height // divisor)))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Int32, Key, UInt32
 
 from artifex.data.buckets import BucketReader, subset_reader
 from artifex.data.checks import check_choice, check_integer
+from artifex.data.cipher import own_keys
 from artifex.data.device import Crossing, Step
 from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.fingerprint import Fingerprint, digest
@@ -375,7 +376,7 @@ def key_words(key: Key[Array, ""]) -> tuple[int, int]:
 
 def sample_key(root: UInt32[Array, "2"], record: Int32[Array, ""]) -> Key[Array, ""]:
     """The key of a sample that the device makes: a function of the fields of a `NumberReader` alone."""
-    return jax.random.fold_in(jax.random.wrap_key_data(root, impl="threefry2x32"), record)
+    return jax.random.fold_in(own_keys(root), record)
 
 
 @dataclass(frozen=True)
