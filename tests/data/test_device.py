@@ -193,25 +193,35 @@ jax.monitoring.register_event_duration_secs_listener(
 
 @pytest.mark.parametrize("least_bytes", [1, 2**25])
 @pytest.mark.parametrize("device", [None, 1])
-def test_only_steps_of_the_package_are_compiled_before_there_is_a_batch(monkeypatch, device, least_bytes):
+def test_what_is_compiled_before_there_is_a_batch_is_what_is_called(monkeypatch, device, least_bytes):
     monkeypatch.setattr(reuse, "LEAST_BYTES", least_bytes)
+    traced = []
+
+    def double(key, sample):
+        traced.append(key)
+        return {**sample, "x": 2 * sample["x"]}
+
+    place = device if device is None else jax.devices()[device]
+    crossing = Crossing([double], "float32", seed=0, fill_to=4, device=place)
+    spares = crossing.spares()
+    spec = {"x": ArraySpec((2,), np.dtype(np.float32)), "name": TEXT}
+    _compilations.clear()
+    crossing.compile(spec, {}, spares)
+    assert len(_compilations) == 1
+    for size in (4, 4, 3):
+        if size == 3:
+            assert len(_compilations) == 1
+        arrays = {"x": np.ones((size, 2), np.float32)}
+        batch = crossing(np.zeros(size, np.int64), np.zeros(size, np.int32), arrays, None, spares)
+        np.testing.assert_array_equal(batch["x"], 2 * arrays["x"])
+        del batch
+    assert len(traced) == 1
+
+
+def test_steps_of_the_package_are_known():
     assert is_own(own_step) and is_own(partial(own_step, sample=1))
     assert not is_own(lambda key, sample: sample)
     assert not is_own(partial(own_step, sample=lambda: 1))
-    place = device if device is None else jax.devices()[device]
-    for step, is_compiled in ((own_step, True), (lambda key, sample: own_step(key, sample), False)):
-        crossing = Crossing([step], "float32", seed=0, fill_to=4, device=place)
-        spares = crossing.spares()
-        spec = {"x": ArraySpec((2,), np.dtype(np.float32)), "name": TEXT}
-        _compilations.clear()
-        crossing.compile(spec, {}, spares)
-        assert len(_compilations) == is_compiled
-        for _ in range(2):
-            arrays = {"x": np.ones((4, 2), np.float32)}
-            batch = crossing(np.zeros(4, np.int64), np.zeros(4, np.int32), arrays, None, spares)
-            np.testing.assert_array_equal(batch["x"], 2 * arrays["x"])
-            del batch
-        assert len(_compilations) == 1, "what was compiled is what is called"
 
 
 def test_compiling_leaves_the_collector_of_garbage_as_it_was():

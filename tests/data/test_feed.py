@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from artifex.data import batch_level, create_data_loader
-from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError
+from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError, TransformError
 
 DATA = {"x": np.arange(40, dtype=np.float32).reshape(20, 2), "y": np.arange(20)}
 
@@ -210,3 +210,40 @@ def test_scan_compiles_a_method_once_and_remembers_several():
         loader.scan(model.step, 0.0)
         loader.scan(model.evaluate, 0.0)
     assert model.traces == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"last": "pad"},
+        {"last": "wrap"},
+        {"drop_last": True},
+        {"on_error": "skip", "quarantine": None},
+        {"on_error": "skip", "quarantine": None, "last": "pad"},
+        {"on_error": "skip", "quarantine": None, "bad_rows": "compact"},
+        {"device": jax.devices()[1]},
+        {"batch_size": 32},
+    ],
+    ids=str,
+)
+def test_what_is_compiled_while_the_first_batch_is_read_is_what_the_batches_need(settings):
+    traced = []
+
+    def step(key, sample):
+        traced.append(sample)
+        return {**sample, "x": sample["x"] + jax.random.uniform(key)}
+
+    data = [{"x": np.full(2, i, np.float32), "y": i, "name": str(i)} for i in range(20)]
+    loader = create_data_loader(data, **{"batch_size": 8, **settings}, num_workers=2, transform=step)
+    assert loader.spec
+    traced.clear()
+    assert len(list(loader)) == len(loader)
+    assert len(traced) == 1
+
+
+def test_a_step_that_cannot_be_compiled_is_told_at_the_first_batch():
+    data = [{"x": np.full(2, i, np.float32)} for i in range(20)]
+    loader = create_data_loader(data, 8, num_workers=2, transform=lambda key, sample: sample["y"])
+    with pytest.raises(TransformError, match="KeyError: 'y'"):
+        next(iter(loader))

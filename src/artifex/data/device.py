@@ -145,14 +145,12 @@ class Crossing:
     def compile(self, spec: Spec, arrays: Mapping[str, Any], spares: SpareBatches | None) -> None:
         """Compiles for whole batches with these fields, while the first one is being read.
 
-        For steps of the package alone: a user's may have effects, and are not called before there is a batch.
-
         Args:
             spec: the fields of a sample on the host.
             arrays: what else comes with a batch (b, ...).
             spares: as for a call.
         """
-        if self._fill_to == 0 or not all(map(is_own, self._steps)):
+        if self._fill_to == 0:
             return
         size = self._fill_to
         zeros = {name: np.zeros((size, *f.shape), f.dtype) for name, f in spec.items() if not f.is_text}

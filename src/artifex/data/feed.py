@@ -136,12 +136,9 @@ class HostFeed:
         ahead: deque[Batch] = deque()
         spares = None if is_one else self._crossing.spares()
         try:
-            if spares is not None and not self._has_buckets and host.begin():
-                self._crossing.compile(
-                    self._reader.spec,
-                    _valid(self._plan, self._plan.batch_size, self._plan.batch_size),
-                    spares,
-                )
+            if not is_one and not self._has_buckets and host.begin():
+                size = self._plan.most_rows
+                self._crossing.compile(self._reader.spec, self._with_valid({}, size, size), spares)
             while True:
                 if meter.is_on:
                     meter.found(host.num_ready(), len(ahead))
@@ -185,17 +182,24 @@ class HostFeed:
 
     def _cross(self, host: HostBatch, spares: SpareBatches | None, probe: "_Probe | None" = None) -> Batch:
         rows = host.rows
-        arrays = {**host.arrays, **_valid(self._plan, len(rows.numbers), rows.num_valid)}
+        arrays = self._with_valid(host.arrays, len(rows.numbers), rows.num_valid, host.bad)
         turns, numbers, texts = rows.turns, rows.numbers, host.texts
-        if self._faults is not None and not self._compact:
-            arrays["valid"] = _without(arrays.get("valid", np.ones(len(numbers), bool)), host.bad)
-        elif host.bad:
+        if host.bad and self._compact:
             good = np.flatnonzero(_without(np.ones(len(numbers), bool), host.bad))
             arrays = {name: array[good] for name, array in arrays.items()}
             texts = {name: [values[row] for row in good] for name, values in texts.items()}
             turns, numbers = turns[good], numbers[good]
         cross = self._crossing if probe is None else probe
         return {**cross(turns, numbers.astype(np.int32), arrays, None, spares), **texts}
+
+    def _with_valid(
+        self, arrays: Mapping[str, Any], count: int, num_valid: int, bad: tuple[int, ...] = ()
+    ) -> dict[str, Any]:
+        """The arrays of `count` rows, and which of these are good records, where a batch says so."""
+        arrays = {**arrays, **_valid(self._plan, count, num_valid)}
+        if self._faults is not None and not self._compact:
+            arrays["valid"] = _without(arrays.get("valid", np.ones(count, bool)), bad)
+        return arrays
 
 
 class _Probe:
