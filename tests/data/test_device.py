@@ -206,7 +206,7 @@ def test_what_is_compiled_before_there_is_a_batch_is_what_is_called(monkeypatch,
     spares = crossing.spares()
     spec = {"x": ArraySpec((2,), np.dtype(np.float32)), "name": TEXT}
     _compilations.clear()
-    crossing.compile(spec, {}, spares)
+    crossing.compile(spec, 4, {}, spares)
     assert len(_compilations) == 1
     for size in (4, 4, 3):
         if size == 3:
@@ -229,7 +229,7 @@ def test_compiling_leaves_the_collector_of_garbage_as_it_was():
     try:
         for was_on in (True, False):
             (gc.enable if was_on else gc.disable)()
-            crossing.compile({"x": ArraySpec((2,), np.dtype(np.float32))}, {}, None)
+            crossing.compile({"x": ArraySpec((2,), np.dtype(np.float32))}, 4, {}, None)
             assert gc.isenabled() is was_on
     finally:
         gc.enable()

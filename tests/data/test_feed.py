@@ -224,6 +224,7 @@ def test_scan_compiles_a_method_once_and_remembers_several():
         {"on_error": "skip", "quarantine": None, "bad_rows": "compact"},
         {"device": jax.devices()[1]},
         {"batch_size": 32},
+        {"mixes": True, "drop_last": True},
     ],
     ids=str,
 )
@@ -232,10 +233,12 @@ def test_what_is_compiled_while_the_first_batch_is_read_is_what_the_batches_need
 
     def step(key, sample):
         traced.append(sample)
-        return {**sample, "x": sample["x"] + jax.random.uniform(key)}
+        return {**sample, "x": sample["x"] + 1}
 
     data = [{"x": np.full(2, i, np.float32), "y": i, "name": str(i)} for i in range(20)]
-    loader = create_data_loader(data, **{"batch_size": 8, **settings}, num_workers=2, transform=step)
+    settings = {"batch_size": 8, **settings}
+    transform = batch_level(step) if settings.pop("mixes", False) else step
+    loader = create_data_loader(data, **settings, num_workers=2, transform=transform)
     assert loader.spec
     traced.clear()
     assert len(list(loader)) == len(loader)

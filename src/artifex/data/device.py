@@ -142,17 +142,19 @@ class Crossing:
             return jax.tree.map(self._placement.to_global, inputs)
         return inputs if self._device is None else jax.device_put(inputs, self._device)
 
-    def compile(self, spec: Spec, arrays: Mapping[str, Any], spares: SpareBatches | None) -> None:
+    def compile(self, spec: Spec, size: int, arrays: Mapping[str, Any], spares: SpareBatches | None) -> None:
         """Compiles for whole batches with these fields, while the first one is being read.
+
+        Not for those that are spread over several devices.
 
         Args:
             spec: the fields of a sample on the host.
+            size: of a whole batch.
             arrays: what else comes with a batch (b, ...).
             spares: as for a call.
         """
-        if self._fill_to == 0:
+        if self._placement is not None:
             return
-        size = self._fill_to
         zeros = {name: np.zeros((size, *f.shape), f.dtype) for name, f in spec.items() if not f.is_text}
         with _no_collection():
             index = np.zeros(size, np.int32)

@@ -138,7 +138,7 @@ class HostFeed:
         try:
             if not is_one and not self._has_buckets and host.begin():
                 size = self._plan.most_rows
-                self._crossing.compile(self._reader.spec, self._with_valid({}, size, size), spares)
+                self._crossing.compile(self._reader.spec, size, self._with_valid({}, size, size), spares)
             while True:
                 if meter.is_on:
                     meter.found(host.num_ready(), len(ahead))

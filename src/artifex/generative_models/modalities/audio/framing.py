@@ -82,12 +82,11 @@ def frame(
     whole = (n + hops - 1) * hop_length
     missing = max(0, whole - x.shape[0])
     rows = jnp.pad(x, (0, missing))[:whole].reshape(-1, hop_length)
-    # Piece k of frame i is row i + k. The last piece may be a part of its row.
-    pieces = [rows[k : k + n, : min(hop_length, frame_length - k * hop_length)] for k in range(hops)]
-    if weights is not None:  # before they are put together: XLA on CPU is a tenth faster so
-        starts = range(0, frame_length, hop_length)
-        pieces = [p * weights[None, a : a + p.shape[1]] for a, p in zip(starts, pieces, strict=True)]
-    return jnp.concatenate(pieces, axis=1)
+    # Piece k of frame i is row i + k; what is too much of the last one is cut off.
+    pieces = jnp.stack([rows[k : k + n] for k in range(hops)], axis=1)
+    if weights is not None:  # here, where XLA on CPU does it while it puts the pieces together
+        pieces *= jnp.pad(weights, (0, hops * hop_length - frame_length)).reshape(1, hops, hop_length)
+    return pieces.reshape(n, -1)[:, :frame_length]
 
 
 def overlap_add(frames: Float[Array, "n w"], *, hop_length: int) -> Float[Array, " t"]:
