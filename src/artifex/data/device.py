@@ -155,11 +155,12 @@ class Crossing:
         """
         if self._placement is not None:
             return
-        zeros = {name: np.zeros((size, *f.shape), f.dtype) for name, f in spec.items() if not f.is_text}
+        of = partial(jax.ShapeDtypeStruct, sharding=_sharding(self._device))
+        fields = {name: of((size, *f.shape), f.dtype) for name, f in spec.items() if not f.is_text}
+        fields |= {name: of(array.shape, array.dtype) for name, array in arrays.items()}
+        words = of((size, 2), np.uint32) if self._is_random else None
         with _no_collection():
-            index = np.zeros(size, np.int32)
-            inputs = self._placed(self.words(np.zeros(size, np.int64), index), index, {**zeros, **arrays})
-            self._run.compile(*inputs, spares, self._device)
+            self._run.compile(words, of((size,), np.int32), fields, spares, of)
 
     def spares(self) -> SpareBatches | None:
         """For the batches of one iteration; None where there is nothing to be gained."""
@@ -313,16 +314,18 @@ class _Program:
         return batch
 
     def compile(
-        self, words: Any, index: Any, arrays: Mapping[str, Any], spares: SpareBatches | None, device: Any
+        self,
+        words: Any,
+        index: Any,
+        arrays: Mapping[str, Any],
+        spares: SpareBatches | None,
+        of: Callable[..., jax.ShapeDtypeStruct],
     ) -> None:
-        """Compiles what a call with such arguments will run, unless that is done."""
+        """Compiles what a call with arguments of these shapes will run; `of` makes the shape of an array there."""
         large = {} if spares is None else self._large_of(words, index, arrays, None)
         if spares is not None and large:
             spares.make(list(large.values()))  # it takes as long as a batch
-            memory = [
-                jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=_sharding(device))
-                for one in large.values()
-            ]
+            memory = [of(one.shape, one.dtype) for one in large.values()]
             self._run_into.lower(memory, words, index, arrays, None).compile()
         else:
             self._run.lower(words, index, arrays, None).compile()
