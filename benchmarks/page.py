@@ -94,7 +94,7 @@ def page(run: dict[str, Any], *later: dict[str, Any], has_picture: bool) -> str:
     parts = [
         _INTRODUCTION,
         _machine(run),
-        *(_again(one) for one in later),
+        *(_again(one, later[i + 1 :]) for i, one in enumerate(later)),
         losses_section(cases),
         "## All figures\n",
         *(_case(case) for case in cases),
@@ -117,8 +117,11 @@ def _machine(run: dict[str, Any]) -> str:
     )
 
 
-def _again(run: dict[str, Any]) -> str:
-    names = ", ".join(case.name for case in from_run(run))
+def _again(run: dict[str, Any], later: tuple[dict[str, Any], ...]) -> str:
+    replaced = {case.name for one in later for case in from_run(one)}
+    names = ", ".join(case.name for case in from_run(run) if case.name not in replaced)
+    if not names:
+        return ""
     return (
         f"Measured again, {run['started'][:10]}, load {run['machine']['load']:g} at the start, {run['starts']} "
         f"starts\nwith {run['rounds']} rounds of {run['seconds']:g} s each: {names}.\n"

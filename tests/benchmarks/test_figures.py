@@ -142,3 +142,7 @@ def test_the_page_holds_every_case_failure_and_setting(example: CaseResults):
     again = page(run | {"cases": [json.loads(json.dumps(example.as_dict()))]}, later, has_picture=False)
     assert "Measured again, 2026-01-03" in again and ": c.\n" in again
     assert "| artifex | 1,000,000 |" in again and again.count("### A case") == 1
+
+    last = later | {"started": "2026-01-04 03:04:05"}
+    both = page(run | {"cases": [json.loads(json.dumps(example.as_dict()))]}, later, last, has_picture=False)
+    assert "2026-01-04" in both and "2026-01-03" not in both, "nothing of that run stands any more"
