@@ -1,6 +1,6 @@
 import gc
 import weakref
-from functools import partial
+from functools import partial, wraps
 
 import jax
 import jax.numpy as jnp
@@ -222,6 +222,7 @@ def test_steps_of_the_package_are_known():
     assert is_own(own_step) and is_own(partial(own_step, sample=1))
     assert not is_own(lambda key, sample: sample)
     assert not is_own(partial(own_step, sample=lambda: 1))
+    assert not is_own(wraps(own_step)(lambda key, sample: sample))
 
 
 def test_compiling_leaves_the_collector_of_garbage_as_it_was():

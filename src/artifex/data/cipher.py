@@ -1,5 +1,6 @@
-"""Random numbers on the device: those of `jax.random` under "threefry2x32", bit by bit, quicker to compile.
+"""Random numbers on the device: the bits of `jax.random` under "threefry2x32", quicker to compile.
 
+JAX's as they are by default, with `jax_threefry_partitionable`; here whatever that is set to.
 Threefry-2x32 with 20 rounds (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011). JAX keeps its
 rounds in loops on the CPU back end; written out they take the compiler a half to a fifth of the time.
 """

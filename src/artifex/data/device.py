@@ -62,6 +62,8 @@ def is_own(step: Callable[..., Any]) -> bool:
     """Whether a step is of this package alone: nobody notices if it is called once more, on data made up."""
     if isinstance(step, partial):
         return is_own(step.func) and not any(map(callable, (*step.args, *step.keywords.values())))
+    if hasattr(step, "__wrapped__"):  # what wraps one of ours has its module's name, and does more
+        return False
     said = getattr(step, "is_own", None)
     return getattr(step, "__module__", "").startswith("artifex.") if said is None else bool(said)
 
