@@ -155,6 +155,24 @@ def test_what_a_compiled_loop_asks_for():
     create_data_loader(DATA, 6, last="pad", placement="device").scan(step, 0)
 
 
+def test_a_compiled_loop_that_fails_uses_up_no_epoch():
+    def broken(carry, batch):
+        raise RuntimeError("not yet right")
+
+    loader, same = (create_data_loader(DATA, 5, seed=3, placement="device") for _ in range(2))
+    before = loader.state()
+    with pytest.raises(RuntimeError, match="not yet right"):
+        loader.scan(broken, 0)
+    assert loader.state() == before
+    _, index = loader.scan(lambda carry, batch: (carry, batch["index"]), 0)
+    assert np.asarray(index).tolist() == [batch["index"].tolist() for batch in same]
+
+
+def test_a_count_of_numpy_is_a_number():
+    one, other = (create_data_loader(DATA, 5, repeat=times) for times in (np.int64(2), 2))
+    assert one.plan == other.plan and one.state() == other.state()
+
+
 def test_what_a_table_asks_for():
     with pytest.raises(ConfigError, match="the data have strings: name"):
         create_data_loader({**DATA, "name": np.array(["a"] * 20)}, 5, placement="device")

@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from artifex.data.errors import ConfigTypeError
 from artifex.data.fingerprint import digest, of_arrays, stamp_of, stamp_of_arrays
 
 
@@ -40,3 +42,13 @@ def test_without_a_stamp_it_is_empty():
             return "s"
 
     assert (stamp_of(Stamped()), stamp_of(object())) == ("s", "")
+
+
+@pytest.mark.parametrize("stamp", [None, 7, b"s"])
+def test_a_stamp_is_a_string(stamp):
+    class Readings:
+        def stamp(self):
+            return stamp
+
+    with pytest.raises(ConfigTypeError, match=r"`Readings.stamp\(\)` must return a string"):
+        stamp_of(Readings())

@@ -11,6 +11,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from artifex.data.errors import ConfigTypeError
+
 Fingerprint: TypeAlias = dict[str, Any]
 
 ROWS = "rows"
@@ -60,8 +62,20 @@ class Stamped(Protocol):
 
 
 def stamp_of(thing: Any) -> str:
-    """Its stamp; empty if it has none, because its fingerprint says it all."""
-    return thing.stamp() if isinstance(thing, Stamped) else ""
+    """Its stamp; empty if it has none, because its fingerprint says it all.
+
+    Raises:
+        ConfigTypeError: `stamp()` gave no string: one without a `return` would be the same for all content.
+    """
+    if not isinstance(thing, Stamped):
+        return ""
+    stamp = thing.stamp()
+    if not isinstance(stamp, str):
+        raise ConfigTypeError(
+            f"`{type(thing).__name__}.stamp()` must return a string that changes with its content (a version, a "
+            f"digest), got {stamp!r}"
+        )
+    return stamp
 
 
 def stamp_of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> str:

@@ -146,10 +146,10 @@ class DataLoader:
                 "`scan` needs batches of one size; make the loader with `drop_last=True`, or with `last='pad'` "
                 "or 'wrap'"
             )
-        position = self._next_epoch()
-        rows = self.plan.block(position.epoch, position.step, len(self))
-        result = self._feed.scan(step_fn, carry, rows)
-        position.epoch, position.step = position.epoch + 1, 0
+        at = self._starts_at
+        result = self._feed.scan(step_fn, carry, self.plan.block(at.epoch, at.step, len(self)))
+        # Not before: a `step_fn` that cannot be compiled has used up no epoch.
+        self._position = self._starts_at = Position(at.epoch + 1, 0)
         return result
 
     def state(self) -> dict[str, Any]:

@@ -77,6 +77,30 @@ def test_some_are_there_and_some_are_not(tmp_path):
     assert made.made == [3, 1, 0, 2, 0] and not reader.in_memory
 
 
+def test_a_record_written_while_its_sum_is_looked_up_is_not_damaged(tmp_path, monkeypatch):
+    made = Made()
+    reader, look_up, make = opened(tmp_path, made), disk_module.DiskStore._read_sum, made.read_into
+    others = ["writes it", "reads it"]  # threads that come in between
+
+    def looked_up(store, number):
+        total = look_up(store, number)
+        if others == ["writes it", "reads it"]:
+            others.pop(0)
+            read(reader, [5])
+        return total
+
+    def made_again(indices, out, random=None):
+        if len(made.made) == 1:
+            others.pop()
+            assert equal(read(reader, [5]), truth([5]))
+        make(indices, out, random)
+
+    monkeypatch.setattr(disk_module.DiskStore, "_read_sum", looked_up)
+    monkeypatch.setattr(made, "read_into", made_again)
+    assert equal(read(reader, [5]), truth([5]))
+    assert reader._store.damaged == 0 and not others
+
+
 def test_slots_with_gaps(tmp_path):
     for reader in (fill(tmp_path), opened(tmp_path)):
         wide = {name: np.zeros((4, *a.shape[1:]), a.dtype) for name, a in TRUTH.items()}

@@ -192,9 +192,10 @@ class DiskStore:
             return False
         try:
             if self._sums[number] == 0:
-                self._sums[number] = self._read_sum(number)
-            if self._sums[number] == 0:
-                return False
+                total = self._read_sum(number)
+                if total == 0:  # and not noted: another thread may just have written the record
+                    return False
+                self._sums[number] = total
             for name, field in self._fields.items():
                 slot = buffer_of(buffers[name][row : row + 1])
                 if len(slot) and os.preadv(field.file, [slot], number * field.row_bytes) < len(slot):

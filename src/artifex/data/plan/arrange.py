@@ -51,7 +51,7 @@ def arrange(
         ConfigError: two arguments exclude each other.
     """
     check_bool("shuffle", shuffle)
-    check_integer("repeat", repeat, 1, MAX_RECORDS)
+    repeat = check_integer("repeat", repeat, 1, MAX_RECORDS)
     if keep is not None and sample_weights is not None:
         raise ConfigError(
             "`keep` and `sample_weights` exclude each other: give what is left out the weight 0"
