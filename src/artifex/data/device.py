@@ -5,6 +5,7 @@ normalising and augmenting cost one dispatch together, not one each.
 """
 
 import gc
+import sys
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial, update_wrapper
@@ -62,10 +63,16 @@ def is_own(step: Callable[..., Any]) -> bool:
     """Whether a step is of this package alone: nobody notices if it is called once more, on data made up."""
     if isinstance(step, partial):
         return is_own(step.func) and not any(map(callable, (*step.args, *step.keywords.values())))
-    if hasattr(step, "__wrapped__"):  # what wraps one of ours has its module's name, and does more
+    if hasattr(step, "__wrapped__") and not _is_what_its_names_say(step):
         return False
     said = getattr(step, "is_own", None)
     return getattr(step, "__module__", "").startswith("artifex.") if said is None else bool(said)
+
+
+def _is_what_its_names_say(step: Callable[..., Any]) -> bool:
+    """False for what wraps a function of a module: it has that one's names. Of local functions nothing is known."""
+    name = step.__qualname__
+    return "<locals>" in name or getattr(sys.modules.get(step.__module__), name, None) is step
 
 
 def _plain(value: Any) -> str:
