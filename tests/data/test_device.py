@@ -218,6 +218,16 @@ def test_what_is_compiled_before_there_is_a_batch_is_what_is_called(monkeypatch,
     assert len(traced) == 1
 
 
+def test_what_was_compiled_before_is_not_asked_for_again():
+    crossing = Crossing([own_step], "float32", seed=0, fill_to=4)
+    spec = {"x": ArraySpec((2,), np.dtype(np.float32))}
+    crossing.compile(spec, 4, {}, None)
+    del crossing._run._run  # what would be compiled
+    crossing.compile(spec, 4, {}, None)
+    with pytest.raises(AttributeError, match="_run"):
+        crossing.compile(spec, 3, {}, None)
+
+
 def test_steps_of_the_package_are_known():
     assert is_own(own_step) and is_own(partial(own_step, sample=1))
     assert not is_own(lambda key, sample: sample)

@@ -1,7 +1,7 @@
 """Checks at the door: each raises, with the argument, its value, the rule and the way out, or returns."""
 
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -32,9 +32,14 @@ def check_size(name: str, value: Any, *, largest: int = LARGEST_INT32) -> int:
     return check_integer(name, value, 1, largest)
 
 
+def is_real(value: Any) -> TypeGuard[float | np.integer[Any] | np.floating[Any]]:
+    """Whether it is a real number, of Python or NumPy; True and False are none."""
+    return not isinstance(value, bool) and isinstance(value, (int, float, np.integer, np.floating))
+
+
 def check_positive(name: str, value: Any) -> float:
     """`value` as a float, if it is a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if not is_real(value):
         raise ConfigTypeError(f"`{name}` must be a number above 0, got {value!r}")
     if not 0 < value < float("inf"):
         raise ConfigError(f"`{name}` must be above 0, got {value}")
@@ -43,7 +48,7 @@ def check_positive(name: str, value: Any) -> float:
 
 def check_fraction(name: str, value: Any) -> float:
     """`value` as a float, if it is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if not is_real(value):
         raise ConfigTypeError(f"`{name}` must be a number from 0 to 1, got {value!r}")
     if not 0 <= value <= 1:
         raise ConfigError(f"`{name}` must be from 0 to 1, got {value}")

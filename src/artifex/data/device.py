@@ -60,7 +60,7 @@ def describe_step(step: Callable[..., Any]) -> str:
 
 
 def is_own(step: Callable[..., Any]) -> bool:
-    """Whether a step is of this package alone: nobody notices if it is called once more, on data made up."""
+    """Whether a step is of this package alone, so that no function of the user sees what it is given."""
     if isinstance(step, partial):
         return is_own(step.func) and not any(map(callable, (*step.args, *step.keywords.values())))
     if hasattr(step, "__wrapped__") and not _is_what_its_names_say(step):
@@ -136,20 +136,18 @@ class Crossing:
         `spares` it is written over an earlier batch that went through them, if nobody holds that any more.
         """
         size, words = len(index), self.words(turns, index)
-        if len(index) >= self._fill_to and self._placement is None and self._device is None:
+        missing = self._fill_to - size
+        if missing <= 0 and self._placement is None and self._device is None:
             return self._run(words, index, arrays, table, spares)
-        batch = self._run(*self._placed(words, index, arrays), table, spares)
-        return {name: array[:size] for name, array in batch.items()} if size < self._fill_to else batch
-
-    def _placed(
-        self, words: Any, index: npt.NDArray[np.int32], arrays: Mapping[str, Any]
-    ) -> tuple[Any, Any, Any]:
         inputs: tuple[Any, Any, Any] = words, index, dict(arrays)
-        if len(index) < self._fill_to:
+        if missing > 0:
             inputs = jax.tree.map(partial(_filled, size=self._fill_to), inputs)
         if self._placement is not None:
-            return jax.tree.map(self._placement.to_global, inputs)
-        return inputs if self._device is None else jax.device_put(inputs, self._device)
+            inputs = jax.tree.map(self._placement.to_global, inputs)
+        elif self._device is not None:
+            inputs = jax.device_put(inputs, self._device)
+        batch = self._run(*inputs, table, spares)
+        return {name: array[:size] for name, array in batch.items()} if missing > 0 else batch
 
     def compile(self, spec: Spec, size: int, arrays: Mapping[str, Any], spares: SpareBatches | None) -> None:
         """Compiles for whole batches with these fields, while the first one is being read.
@@ -169,7 +167,7 @@ class Crossing:
         fields |= {name: of(array.shape, array.dtype) for name, array in arrays.items()}
         words = of((size, 2), np.uint32) if self._is_random else None
         with _no_collection():
-            self._run.compile(words, of((size,), np.int32), fields, spares, of)
+            self._run.compile(words, of((size,), np.int32), fields, spares)
 
     def spares(self) -> SpareBatches | None:
         """For the batches of one iteration; None where there is nothing to be gained."""
@@ -299,6 +297,7 @@ class _Program:
         self._run = jax.jit(partial(_prepare, steps, dtype), out_shardings=sharding)
         self._run_into = jax.jit(self._into, donate_argnums=0, keep_unused=True)
         self._large: dict[Hashable, dict[str, jax.ShapeDtypeStruct]] = {}
+        self._ready: set[Hashable] = set()
 
     def __call__(
         self,
@@ -324,20 +323,25 @@ class _Program:
 
     def compile(
         self,
-        words: Any,
-        index: Any,
-        arrays: Mapping[str, Any],
+        words: jax.ShapeDtypeStruct | None,
+        index: jax.ShapeDtypeStruct,
+        arrays: Mapping[str, jax.ShapeDtypeStruct],
         spares: SpareBatches | None,
-        of: Callable[..., jax.ShapeDtypeStruct],
     ) -> None:
-        """Compiles what a call with arguments of these shapes will run; `of` makes the shape of an array there."""
+        """Compiles what a call with arguments of these shapes will run, unless that was done before."""
+        key = (len(index), _kinds(arrays), index.sharding, spares is None)
+        if key in self._ready:
+            return
         large = {} if spares is None else self._large_of(words, index, arrays, None)
         if spares is not None and large:
             spares.make(list(large.values()))  # it takes as long as a batch
-            memory = [of(one.shape, one.dtype) for one in large.values()]
+            memory = [
+                jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=index.sharding) for one in large.values()
+            ]
             self._run_into.lower(memory, words, index, arrays, None).compile()
         else:
             self._run.lower(words, index, arrays, None).compile()
+        self._ready.add(key)
 
     def _large_of(
         self, words: Any, index: Any, arrays: Mapping[str, Any], table: DeviceArrays | None

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.checks import check_choice
+from artifex.data.checks import check_choice, is_real
 from artifex.data.errors import (
     ConfigError,
     ConfigTypeError,
@@ -244,7 +244,7 @@ def make_faults(
         ConfigError: a setting is out of range, or the file cannot be written.
     """
     on_error = check_choice(OnError, "on_error", on_error)
-    if isinstance(max_errors, bool) or not isinstance(max_errors, (int, float, np.integer, np.floating)):
+    if not is_real(max_errors):
         raise ConfigTypeError(f"`max_errors` must be a count or a share, got {max_errors!r}")
     most = int(max_errors) if isinstance(max_errors, (int, np.integer)) else float(max_errors)
     if not (most >= 0 and (isinstance(most, int) or most < 1)):
