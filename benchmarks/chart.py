@@ -1,11 +1,14 @@
-"""The chart of a run: `python -m benchmarks.chart RESULTS.json OUT.png`, in the environment "chart"."""
+"""The chart of a run: `python -m benchmarks.chart RESULTS.json [LATER.json ...] OUT.png`.
+
+It is drawn in the environment "chart".
+"""
 
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import MEASURES, CaseResults, Result, from_run, number
+from benchmarks.figures import MEASURES, CaseResults, Result, newest, number
 
 COLOURS = {"hand": "#8a8f98", "artifex": "#d1495b", "peer": "#30638e"}
 CUT = 10
@@ -15,8 +18,8 @@ _NAMES = {"wall": "wall clock", "cpu": "CPU"}
 
 
 def main() -> None:
-    source, target = sys.argv[1:]
-    draw(from_run(json.loads(Path(source).read_text())), Path(target))
+    *sources, target = map(Path, sys.argv[1:])
+    draw(newest(*(json.loads(path.read_text()) for path in sources)), target)
 
 
 def draw(cases: list[CaseResults], path: Path) -> None:

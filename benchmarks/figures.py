@@ -79,6 +79,12 @@ class CaseResults:
         return cls(**{**values, "results": [Result(**r) for r in values["results"]]})
 
 
+def newest(run: dict[str, Any], *later: dict[str, Any]) -> list[CaseResults]:
+    """The cases of a run, those of later runs in the place of the same ones."""
+    newer = {case.name: case for one in later for case in from_run(one)}
+    return [newer.get(case.name, case) for case in from_run(run)]
+
+
 def from_run(run: dict[str, Any]) -> list[CaseResults]:
     """The cases of a run's JSON."""
     return [CaseResults.from_dict(case) for case in run["cases"]]

@@ -1,6 +1,7 @@
 """The page of a run: `python -m benchmarks.page RESULTS.json` writes docs/benchmarks.md and copies the chart.
 
-With `RESULTS.json LATER.json ...` the cases of later runs take the place of those of the first.
+With `RESULTS.json LATER.json ...` the cases of later runs take the place of those of the first. The chart is then to
+be drawn of them all: `python -m benchmarks.chart RESULTS.json LATER.json ... docs/images/benchmarks.png`.
 """
 
 import json
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import REQUIREMENTS, pins
-from benchmarks.figures import HEADER, CaseResults, from_run, losses, rows
+from benchmarks.figures import HEADER, CaseResults, from_run, losses, newest, rows
 
 DOCS = Path(__file__).parents[1] / "docs"
 PICTURE = "images/benchmarks.png"
@@ -78,8 +79,8 @@ spread; `--save-baseline` keeps the ratios of a run, `--strict` makes a fall an 
 
 def main() -> None:
     source, *later = map(Path, sys.argv[1:])
-    picture = source.with_suffix(".png")
-    if picture.exists():
+    picture = DOCS / PICTURE if later else source.with_suffix(".png")
+    if not later and picture.exists():
         (DOCS / PICTURE).parent.mkdir(exist_ok=True)
         shutil.copy(picture, DOCS / PICTURE)
     runs = [json.loads(path.read_text()) for path in (source, *later)]
@@ -89,8 +90,7 @@ def main() -> None:
 
 def page(run: dict[str, Any], *later: dict[str, Any], has_picture: bool) -> str:
     """The whole page, as Markdown; cases of later runs replace those of the first, where they stand."""
-    newer = {case.name: case for one in later for case in from_run(one)}
-    cases = [newer.get(case.name, case) for case in from_run(run)]
+    cases = newest(run, *later)
     parts = [
         _INTRODUCTION,
         _machine(run),
