@@ -98,3 +98,54 @@ def test_a_crop_is_that_of_the_whole(kind, orientation, monkeypatch):
     quick = crops()
     monkeypatch.setattr(jpeg, "_decode_above", lambda *_: None)
     np.testing.assert_array_equal(quick, crops())
+
+
+def outcome(data):
+    """Size, orientation and pixels; a word for what is left to Pillow or refused."""
+    try:
+        photo = jpeg.read_header(data)
+        return "left" if photo is None else (photo, jpeg.decode(data, photo, 3).copy())
+    except (DecodeError, ValueError):
+        return "refused"
+
+
+def test_what_the_header_says_itself_is_what_libjpeg_says_of_it(monkeypatch):
+    files = [file_of(kind, channels) for kind in KINDS for channels in (1, 3)]
+    files.append(saved(PHOTO, "JPEG", keep_rgb=True))
+    rng = np.random.default_rng(0)
+    broken = [*files]
+    for _ in range(1500):
+        data = bytearray(files[rng.integers(len(files))])
+        for _ in range(rng.integers(1, 4)):
+            at = int(rng.integers(2, data.index(b"\xff\xda") + 10)) if b"\xff\xda" in data else 2
+            if rng.random() < 0.6:
+                data[at] = rng.integers(256)
+            else:
+                data[at : at + int(rng.integers(0, 20))] = rng.bytes(int(rng.integers(0, 6)))
+        broken.append(bytes(data))
+    quick = [outcome(data) for data in broken]
+    monkeypatch.setattr(jpeg, "_size_of_usual", lambda *where: None)
+    asked = [outcome(data) for data in broken]
+    for one, other in zip(quick, asked, strict=True):
+        if isinstance(other, str):
+            assert one == other
+        else:
+            assert one[0] == other[0]
+            np.testing.assert_array_equal(one[1], other[1])
+    assert sum(isinstance(one, tuple) for one in asked) > 200
+    assert asked.count("refused") > 200
+    assert asked.count("left") >= 1
+
+
+def test_libjpeg_is_asked_only_where_colours_need_it(monkeypatch):
+    asked = []
+    ask = jpeg.simplejpeg.decode_jpeg_header
+    monkeypatch.setattr(jpeg.simplejpeg, "decode_jpeg_header", lambda data: asked.append(1) or ask(data))
+    data = file_of("4:2:0")
+    assert jpeg.read_header(data).size == PHOTO.shape[1::-1]
+    assert jpeg.read_header(file_of("4:2:0", channels=1)).size == PHOTO.shape[1::-1]
+    assert not asked
+    without = data[:2] + data[2 + 18 :]
+    assert data[2:4] == b"\xff\xe0"
+    assert jpeg.read_header(without).size == PHOTO.shape[1::-1]
+    assert asked == [1]

@@ -60,25 +60,32 @@ def scaled(
     """
     left, top, right, bottom = box
     across, down = (right - left) / size[0], (bottom - top) / size[1]
-    x, y = max(math.floor(left) - _MARGIN, 0), max(math.floor(top) - _MARGIN, 0)
+    height, width, channels = pixels.shape
     if across == down == 1 and left == int(left) and top == int(top):
         pixels = pixels[int(top) : int(bottom), int(left) : int(right)]
         if out is None:
             return pixels
         out[...] = pixels
         return out
-    pixels = pixels[y : math.ceil(bottom) + _MARGIN, x : math.ceil(right) + _MARGIN]
-    height, width, channels = pixels.shape
+    x = y = 0
+    if left >= _MARGIN or top >= _MARGIN or right <= width - _MARGIN or bottom <= height - _MARGIN:
+        x, y = max(math.floor(left) - _MARGIN, 0), max(math.floor(top) - _MARGIN, 0)
+        pixels = pixels[y : math.ceil(bottom) + _MARGIN, x : math.ceil(right) + _MARGIN]
+        height, width, channels = pixels.shape
     image: Any = pixels  # OpenCV's annotations know no dtype
     if antialias and (across > 1 or down > 1):
         image = cv2.sepFilter2D(image, -1, _taps(across), _taps(down), borderType=cv2.BORDER_REPLICATE)
-    is_whole = box == (x, y, x + width, y + height)
-    # (Of a picture of the result's size OpenCV makes a copy, whatever the factors.)
-    can_resize = is_whole or ((left, top) == (x, y) and size != (width, height))
-    if can_resize and _is_near(width / across, size[0]) and _is_near(height / down, size[1]):
-        # By factors: the right and the lower edge may lie within the last pixels. Half the time of what follows.
-        factors = {"fx": 1 / across, "fy": 1 / down}
-        image = cv2.resize(image, None, dst=out, interpolation=cv2.INTER_LINEAR, **factors)
+    # By factors, the right and the lower edge may lie within the last pixels. (Of a picture of the result's size
+    # OpenCV makes a copy, whatever the factors.)
+    if (
+        left == x
+        and top == y
+        and _is_near(width / across, size[0])
+        and _is_near(height / down, size[1])
+        and (size != (width, height) or (right == x + width and bottom == y + height))
+    ):
+        # Half the time of what follows.
+        image = cv2.resize(image, None, out, 1 / across, 1 / down, cv2.INTER_LINEAR)
     else:
         # The centre of pixel i lies at i + 1/2 of the edges that a box is measured between.
         place = np.array([[across, 0, left - x + (across - 1) / 2], [0, down, top - y + (down - 1) / 2]])

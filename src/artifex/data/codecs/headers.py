@@ -37,7 +37,7 @@ class ImageLimits:
         width, height = size
         if width < 1 or height < 1:
             raise DecodeError(f"a picture of {width} x {height} pixels is empty")
-        if max(size) > self.max_side:
+        if width > self.max_side or height > self.max_side:
             raise DecodeError(f"{width} x {height} pixels: a side is over `max_side` {self.max_side}")
         if width * height > self.max_pixels:
             raise DecodeError(f"{width} x {height} pixels are over `max_pixels` {self.max_pixels}")

@@ -6,9 +6,10 @@ is applied). Any value that is no such file, or is damaged, is a DecodeError and
 
 import math
 import threading
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from artifex.data.checks import check_bool, check_choice, check_integer
 from artifex.data.codecs.crop import (
+    UPRIGHT,
     Box,
     Fit,
     Pixels,
@@ -51,7 +53,6 @@ IMAGE_SUFFIXES = (
 # of 64 million takes up to 0.9 GB, and threads would take as many times that.
 _LARGE_PIXELS = 2**24
 _one_large_picture = threading.Lock()
-_at_once = nullcontext()
 
 # A photograph is decoded at 1/d where the part of it is at least this times d larger than the slot. Then the
 # mean difference to full decoding is about 1 grey level of 255; sharper filters show more of it.
@@ -150,10 +151,9 @@ class ImageCodec:
             raise ShapeError(f"`out` must be {self.spec}, got {out.dtype}{list(out.shape)}")
         if not isinstance(value, (bytes, bytearray, memoryview)):
             raise DecodeError(f"an image file is bytes, got {type(value).__name__}")
-        if memoryview(value).nbytes > self.limits.max_bytes:
-            raise DecodeError(
-                f"a file of {memoryview(value).nbytes} bytes is over `max_bytes` {self.limits.max_bytes}"
-            )
+        size = len(value) if isinstance(value, bytes) else memoryview(value).nbytes
+        if size > self.limits.max_bytes:
+            raise DecodeError(f"a file of {size} bytes is over `max_bytes` {self.limits.max_bytes}")
         try:
             self._decode(bytes(value), out, rng)
         except (DecodeError, MissingPackageError):
@@ -164,16 +164,18 @@ class ImageCodec:
             raise DecodeError(f"not a whole image ({type(error).__name__}: {error})") from error
 
     def _decode(self, data: bytes, out: Pixels, rng: np.random.Generator | None) -> None:
-        from artifex.data.codecs import bilinear, jpeg
-
+        bilinear, jpeg = _decoders()
         photo = jpeg.read_header(data) if data[:3] == b"\xff\xd8\xff" else None
-        if photo is not None:
+        if photo is None:
+            window = self._decode_picture(data, out, rng)
+        else:
             self.limits.check(photo.size)
             window = self._window(turned(photo.size, photo.orientation), rng)
-            with _one_large_picture if photo.size[0] * photo.size[1] > _LARGE_PIXELS else _at_once:
+            if photo.size[0] * photo.size[1] > _LARGE_PIXELS:
+                with _one_large_picture:
+                    self._decode_photo(data, photo, window, out)
+            else:
                 self._decode_photo(data, photo, window, out)
-        else:
-            window = self._decode_picture(data, out, rng)
         if window.mirrored:
             bilinear.mirror(out)
 
@@ -200,36 +202,39 @@ class ImageCodec:
 
     def _decode_photo(self, data: bytes, photo: "Photo", window: Window, out: Pixels) -> None:
         """Decodes no more of a JPEG than shows, and straight into the slot where nothing is left to do."""
-        from artifex.data.codecs import bilinear, jpeg
-
+        bilinear, jpeg = _decoders()
         channels = min(self.channels, 3)
-        size = turned(window.size, photo.orientation)
-        box = stored_box(window.box, photo.size, photo.orientation)
-        whole = box == (0, 0, *size) and size == photo.size
-        is_slot = photo.orientation == 1 and out.shape == (*size[::-1], channels) and out.flags.c_contiguous
-        if whole and is_slot:
+        size, box, is_slot = window.size, window.box, False
+        if photo.orientation == UPRIGHT:
+            is_slot = out.shape == (size[1], size[0], channels) and out.flags.c_contiguous
+        else:
+            size = turned(size, photo.orientation)
+            box = stored_box(box, photo.size, photo.orientation)
+        if is_slot and size == photo.size and box == (0, 0, *size):
             jpeg.decode(data, photo, channels, buffer=out)
             return
         divisor = self._divisor(box, size, photo.size)
         rows = math.ceil(box[3]) if window.alone else None
         pixels = jpeg.decode(data, photo, channels, divisor, rows=rows)
-        left, top, right, bottom = (x / divisor for x in box)
+        left, top, right, bottom = box
+        if divisor != 1:
+            left, top, right, bottom = left / divisor, top / divisor, right / divisor, bottom / divisor
         if window.alone:
             x, y = int(left), int(top)
             pixels = pixels[y : math.ceil(bottom), x : math.ceil(right)]
             left, top, right, bottom = left - x, top - y, right - x, bottom - y
         box = (left, top, right, bottom)
+        antialias = self.antialias
         stored = (pixels.shape[1], pixels.shape[0])
-        how = {"antialias": self.antialias}
-        if self.resample is Resample.BILINEAR and bilinear.can_scale(stored, box, size, **how):
-            pixels = bilinear.scaled(pixels, box, size, out if is_slot else None, **how)
+        if self.resample is Resample.BILINEAR and bilinear.can_scale(stored, box, size, antialias=antialias):
+            pixels = bilinear.scaled(pixels, box, size, out if is_slot else None, antialias=antialias)
             if is_slot:
                 return
         else:
             from artifex.data.codecs import raster
 
             image = raster.Image.fromarray(pixels if channels == 3 else pixels[..., 0])
-            pixels = raster.resized(image, box, size, self.resample, **how)
+            pixels = raster.resized(image, box, size, self.resample, antialias=antialias)
         paste(upright(pixels, photo.orientation), out, window, self.fill)
 
     def _window(self, size: Size, rng: np.random.Generator | None) -> Window:
@@ -244,7 +249,17 @@ class ImageCodec:
         """1, 2, 4 or 8: by how much smaller a photograph may be decoded."""
         shrink = min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]) / _MARGIN[self.resample]
         # libjpeg is told a least size: below 16 pixels another divisor would reach it too.
-        return next((d for d in (8, 4, 2) if shrink >= d and max(stored) >= 16), 1)
+        if shrink < 2 or max(stored) < 16:
+            return 1
+        return 2 if shrink < 4 else 4 if shrink < 8 else 8
+
+
+@cache
+def _decoders() -> tuple[Any, Any]:
+    """The modules `bilinear` and `jpeg`: they import packages, and an import for each picture takes microseconds."""
+    from artifex.data.codecs import bilinear, jpeg
+
+    return bilinear, jpeg
 
 
 def _version(package: str) -> str:

@@ -8,13 +8,14 @@ Any complaint of libjpeg is an error here, where Pillow stays silent about a dam
 
 import io
 import re
+import struct
 import threading
 from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
 
-from artifex.data.codecs.crop import Pixels, Size
+from artifex.data.codecs.crop import UPRIGHT, Pixels, Size
 from artifex.data.codecs.headers import orientation_of
 from artifex.data.errors import DecodeError, MissingPackageError
 
@@ -34,7 +35,7 @@ _HARMLESS = ("Invalid SOS parameters", "Unknown Adobe color transform")
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
 
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
-_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+_JFIF, _EXIF, _XMP = b"JFIF\0", b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _LARGEST_SCRATCH = 2**24
 _SPACE = {1: "GRAY", 3: "RGB"}
 _MODE = {1: "L", 3: "RGB"}
@@ -46,15 +47,13 @@ class Photo(NamedTuple):  # one is made for every file, and a tuple is made quic
     Attributes:
         size: as it is stored.
         orientation: 1 to 8.
-        height_at: where in the file its height stands, if it can be decoded in part: it is sequential, without
+        frame_at: where in the file its frame begins, if it can be decoded in part: it is sequential, without
             restart markers.
-        unit: rows that are decoded at a time.
     """
 
     size: Size
-    orientation: int
-    height_at: int | None = None
-    unit: int = 8
+    orientation: int = UPRIGHT
+    frame_at: int | None = None
 
 
 def read_header(data: bytes) -> Photo | None:
@@ -63,53 +62,85 @@ def read_header(data: bytes) -> Photo | None:
     Raises:
         DecodeError: there is no whole header.
     """
-    exif = xmp = height_at = None
-    has_restarts, unit = False, 8
-    for marker, start, stop in _segments(data):
-        if marker == 0xE1 and exif is None and data[start : start + 6] == _EXIF:
-            exif = data[start:stop]
-        elif marker == 0xE1 and xmp is None and data.startswith(_XMP, start):
-            xmp = data[start:stop]
-        elif marker in (_BASELINE, _EXTENDED, _PROGRESSIVE):
-            if stop - start < 6 or data[start] != 8:
-                return None
-            # Two times four bits of each component: how often it is sampled across and down.
-            unit = 8 * max((factors & 15 for factors in data[start + 7 : stop : 3]), default=1)
-            if marker != _PROGRESSIVE:
-                height_at = start + 1
-        elif marker == 0xDD:
-            has_restarts = True
-        elif 0xC3 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return None
-    # Which colours three components are is libjpeg's to say: it depends on several markers.
-    height, width, space, _ = simplejpeg.decode_jpeg_header(data)
-    if space not in ("YCbCr", "Gray"):
-        return None
-    return Photo(
-        (int(width), int(height)), orientation_of(exif, xmp), None if has_restarts else height_at, unit
-    )
-
-
-def _segments(data: bytes) -> list[tuple[int, int, int]]:
-    """(marker, start, stop) of each segment's payload up to the first scan."""
-    found: list[tuple[int, int, int]] = []
-    at, end = 2, len(data)
-    while at + 4 <= end:
-        if data[at] != 0xFF:  # rubbish between segments; decoders skip it
-            at += 1
+    # Half of what is done in Python for a photograph is done here, so there is no list of the segments, and most of
+    # them are passed over by one look into a table.
+    exif = xmp = frame_at = None
+    has_restarts = is_jfif = is_other = False
+    is_sequential = True
+    at, last = 2, len(data) - 4
+    while at <= last:
+        first, marker, length = _SEGMENT(data, at)
+        kind = _KIND[marker] if first == 0xFF else _RUBBISH
+        if kind == _RUBBISH:  # between segments; decoders skip it
+            at += 1 if first != 0xFF or marker == 0xFF else 2
             continue
-        marker = data[at + 1]
-        if marker in (0xFF, 0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # fill bytes, and markers without payload
-            at += 1 if marker == 0xFF else 2
-            continue
-        if marker in (0xD9, 0xDA):
-            return found
-        stop = at + 2 + (data[at + 2] << 8 | data[at + 3])
-        if stop > end:
+        if kind == _END:
             break
-        found.append((marker, at + 4, stop))
+        stop = at + 2 + length
+        if stop > last + 4:
+            at = last + 1
+            break
+        if kind == _PLAIN:
+            pass
+        elif kind == _FRAME:
+            is_other = is_other or length < 8 or data[at + 4] != 8
+            frame_at, is_sequential = at + 4, marker != _PROGRESSIVE
+        elif kind == _APP0:
+            is_jfif = is_jfif or (length >= 16 and data.startswith(_JFIF, at + 4))
+        elif kind == _APP1:
+            if exif is None and data.startswith(_EXIF, at + 4):
+                exif = data[at + 4 : stop]
+            elif xmp is None and data.startswith(_XMP, at + 4):
+                xmp = data[at + 4 : stop]
+        elif kind == _RESTARTS:
+            has_restarts = True
+        else:
+            is_other = True
         at = stop
-    raise DecodeError("a JPEG that ends before its first scan")
+    if at > last:
+        raise DecodeError("a JPEG that ends before its first scan")
+    if is_other:
+        return None
+    size = _size_of_usual(data, frame_at, is_jfif) if frame_at else None
+    if size is None:
+        # Which colours three components are depends on several markers, and is libjpeg's to say.
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+        if space not in ("YCbCr", "Gray"):
+            return None
+        size = (int(width), int(height))
+    orientation = orientation_of(exif, xmp) if exif or xmp else UPRIGHT
+    return Photo(size, orientation, frame_at if is_sequential and not has_restarts else None)
+
+
+def _size_of_usual(data: bytes, frame_at: int, is_jfif: bool) -> Size | None:
+    """The size of a photograph whose colours need no asking; None of others, and of what no decoder will take.
+
+    One component is grey; three are YCbCr by the rule of JFIF (ITU-T T.871, section 6.1), which libjpeg follows
+    before it looks at other markers.
+    """
+    length, _, height, width, count = _FRAME_START(data, frame_at - 2)
+    is_usual = (count == 1 or (count == 3 and is_jfif)) and length == 8 + 3 * count
+    return (width, height) if is_usual and width and height else None
+
+
+# What a marker begins: rubbish is fill bytes, and markers without a payload.
+_PLAIN, _RUBBISH, _END, _FRAME, _OTHER_FRAME, _RESTARTS, _APP0, _APP1 = range(8)
+
+_SEGMENT = struct.Struct(">BBH").unpack_from  # two bytes of a marker, and the length of what follows
+_FRAME_START = struct.Struct(">HBHHB").unpack_from  # length, bits, height, width, components
+
+
+def _kind(marker: int) -> int:
+    if marker in (0xFF, 0x00, 0x01) or 0xD0 <= marker <= 0xD8:
+        return _RUBBISH
+    if marker in (_BASELINE, _EXTENDED, _PROGRESSIVE):
+        return _FRAME
+    if 0xC3 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+        return _OTHER_FRAME
+    return {0xD9: _END, 0xDA: _END, 0xDD: _RESTARTS, 0xE0: _APP0, 0xE1: _APP1}.get(marker, _PLAIN)
+
+
+_KIND = bytes(map(_kind, range(256)))
 
 
 class _Scratch(threading.local):
@@ -177,13 +208,16 @@ def _decode_above(data: bytes, photo: Photo, channels: int, divisor: int, rows: 
     libjpeg is told that the picture ends below them. It then complains of all that is left over before the
     end of the file, and this must be the first that it complains of.
     """
-    if photo.height_at is None:
+    if photo.frame_at is None:
         return None
+    # Two times four bits of each component: how often it is sampled across and down.
+    count = data[photo.frame_at + 5]
+    unit = 8 * max(factors & 15 for factors in data[photo.frame_at + 7 : photo.frame_at + 6 + 3 * count : 3])
     # Colours that are stored at half the height are interpolated with those of the next row.
-    height = -(-(rows + 2 * divisor) // photo.unit) * photo.unit
+    height = -(-(rows + 2 * divisor) // unit) * unit
     if height >= photo.size[1]:
         return None
-    at = photo.height_at
+    at = photo.frame_at + 1
     least, buffer = _room((photo.size[0], height), channels, divisor, None)
     try:
         simplejpeg.decode_jpeg(
@@ -201,8 +235,11 @@ def _decode_above(data: bytes, photo: Photo, channels: int, divisor: int, rows: 
 
 def _room(size: Size, channels: int, divisor: int, buffer: Pixels | None) -> tuple[tuple[int, int], Pixels]:
     """The least (height, width) that makes the decoder divide by `divisor`, and memory for what comes of it."""
-    width, height = (-(-side // divisor) for side in size)
-    least = (0, 0) if divisor == 1 else (height, width)
+    if divisor == 1:
+        (width, height), least = size, (0, 0)
+    else:
+        width, height = -(-size[0] // divisor), -(-size[1] // divisor)
+        least = (height, width)
     return least, _scratch.pixels(height, width, channels) if buffer is None else buffer
 
 
