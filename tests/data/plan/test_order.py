@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from artifex.data.plan import order
 from artifex.data.plan.order import grid, permute, permute_each
 
 
@@ -16,6 +17,25 @@ def whole(size, seed=0, epoch=0):
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 15, 16, 17, 1000, 65_536, 65_537, 1_000_003])
 def test_every_number_once(size):
     np.testing.assert_array_equal(np.sort(whole(size)), np.arange(size))
+
+
+@pytest.mark.parametrize("size", [2**14, 50_000, 65_537, 10**6, 2**24])
+def test_by_tables_it_is_the_same(size, monkeypatch):
+    places = np.random.default_rng(size).integers(0, size, 4096)
+    quick = [permute(places, size, 2**64 - 5, epoch) for epoch in (0, 3)]
+    monkeypatch.setattr(order, "_TABLED", range(0))
+    for epoch, numbers in zip((0, 3), quick, strict=True):
+        assert numbers.dtype == np.int64
+        np.testing.assert_array_equal(numbers, permute(places, size, 2**64 - 5, epoch))
+
+
+def test_there_are_tables_only_where_they_are_worth_it(monkeypatch):
+    monkeypatch.setattr(order, "_tables_of", lambda *of: pytest.fail("there was to be no table"))
+    permute(np.arange(128), 10**6, 0, 0)
+    permute(np.arange(8192), 8192, 0, 0)
+    permute(np.arange(8192), 10**8, 0, 0)
+    with pytest.raises(pytest.fail.Exception):
+        permute(np.arange(8192), 10**6, 0, 0)
 
 
 @pytest.mark.slow

@@ -8,9 +8,10 @@ that is barely larger than n, each round adds a keyed hash of one half to the ot
 outside 0..n-1 is sent through again ("cycle walking").
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import isqrt
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,13 @@ from artifex.data.types import Indices
 MAX_RECORDS = 2**62
 MAX_SEED = 2**64 - 1
 
+# For so many records there are tables of what a round adds. They are made once for an epoch, which takes as long as
+# sending some thousand places, and have up to 140,000 numbers in all.
+_TABLED = range(2**14, 2**24 + 1)
+
 _Words: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 _Word: TypeAlias = np.unsignedinteger[Any] | _Words
+_Numbers = TypeVar("_Numbers", Indices, _Words)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MASK = 2**64 - 1
 
@@ -53,14 +59,24 @@ _NETWORKS = (
 def permute(places: Indices, size: int, seed: int, epoch: int) -> Indices:
     """Sends each of `places` (0 to size - 1) to its number in the permutation of (seed, epoch)."""
     network = next(network for network in _NETWORKS if size <= network.most)
-    keys, (a, b) = network.keys(_round_keys(seed, epoch)), map(network.word, grid(size))
-    numbers = _feistel(places.astype(network.word), keys, a, b)
+    a, b = grid(size)
+    if size in _TABLED and len(places) >= b:
+        tables = _tables_of(network, size, seed, epoch)
+        return _walk(places, size, lambda numbers: _by_tables(numbers, tables, b))
+    keys, (a, b) = network.keys(_round_keys(seed, epoch)), map(network.word, (a, b))
+    numbers = _walk(places.astype(network.word), size, lambda numbers: _feistel(numbers, keys, a, b))
+    return numbers.astype(np.int64)
+
+
+def _walk(places: _Numbers, size: int, send: Callable[[_Numbers], _Numbers]) -> _Numbers:
+    """Sends places on until they are below `size`."""
+    numbers = send(places)
     outside = np.flatnonzero(numbers >= size)
     while outside.size:
-        again = _feistel(numbers[outside], keys, a, b)
+        again = send(numbers[outside])
         numbers[outside] = again
         outside = outside[again >= size]
-    return numbers.astype(np.int64)
+    return numbers
 
 
 def permute_each(places: Indices, sizes: Indices, seeds: npt.NDArray[np.uint64], epochs: Indices) -> Indices:
@@ -110,6 +126,45 @@ def _feistel(numbers: _Words, keys: _Words, a: _Word, b: _Word) -> _Words:
     left *= b
     left += right
     return left
+
+
+class _Tables(NamedTuple):
+    """What the rounds of a network add, for each value of the other half; and what becomes of the halves in the end.
+
+    A half is not brought back below its side after each round: the tables go on from the beginning instead.
+    """
+
+    rounds: list[Indices]
+    left: Indices
+    right: Indices
+
+
+@lru_cache(maxsize=4)
+def _tables_of(network: _Network, size: int, seed: int, epoch: int) -> _Tables:
+    a, b = grid(size)
+    hashed = _mix32 if network.word is np.uint32 else mix
+    rounds: list[Indices] = []
+    for i, key in enumerate(network.keys(_round_keys(seed, epoch))):
+        of, to = (b, a) if i % 2 == 0 else (a, b)
+        noise = hashed(np.arange(of, dtype=network.word), key) % network.word(to)
+        rounds.append(np.tile(noise.astype(np.int64), 1 + (i + 1) // 2))
+    times = 1 + network.rounds // 2
+    return _Tables(
+        rounds, np.tile(np.arange(a, dtype=np.int64) * b, times), np.tile(np.arange(b, dtype=np.int64), times)
+    )
+
+
+def _by_tables(numbers: Indices, tables: _Tables, b: int) -> Indices:
+    """The same as `_feistel`, in half the time."""
+    left = numbers // b
+    right = numbers - left * b
+    noise = np.empty_like(left)
+    halves = left, right
+    for i, table in enumerate(tables.rounds):
+        # All numbers are in range; with "clip" NumPy does not look at them twice.
+        table.take(halves[1 - i % 2], out=noise, mode="clip")
+        halves[i % 2][...] += noise
+    return tables.left.take(left, mode="clip") + tables.right.take(right, mode="clip")
 
 
 def _add(half: _Words, noise: _Words, side: _Word) -> _Words:
