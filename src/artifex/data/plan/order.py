@@ -58,11 +58,11 @@ _NETWORKS = (
 
 def permute(places: Indices, size: int, seed: int, epoch: int) -> Indices:
     """Sends each of `places` (0 to size - 1) to its number in the permutation of (seed, epoch)."""
-    network = next(network for network in _NETWORKS if size <= network.most)
     a, b = grid(size)
     if size in _TABLED and len(places) >= b:
-        tables = _tables_of(network, size, seed, epoch)
+        tables = _tables_of(size, seed, epoch)
         return _walk(places, size, lambda numbers: _by_tables(numbers, tables, b))
+    network = next(network for network in _NETWORKS if size <= network.most)
     keys, (a, b) = network.keys(_round_keys(seed, epoch)), map(network.word, (a, b))
     numbers = _walk(places.astype(network.word), size, lambda numbers: _feistel(numbers, keys, a, b))
     return numbers.astype(np.int64)
@@ -140,13 +140,13 @@ class _Tables(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _tables_of(network: _Network, size: int, seed: int, epoch: int) -> _Tables:
+def _tables_of(size: int, seed: int, epoch: int) -> _Tables:
+    network = next(network for network in _NETWORKS if size <= network.most)
     a, b = grid(size)
-    hashed = _mix32 if network.word is np.uint32 else mix
     rounds: list[Indices] = []
     for i, key in enumerate(network.keys(_round_keys(seed, epoch))):
         of, to = (b, a) if i % 2 == 0 else (a, b)
-        noise = hashed(np.arange(of, dtype=network.word), key) % network.word(to)
+        noise = _mix32(np.arange(of, dtype=np.uint32), key) % np.uint32(to)
         rounds.append(np.tile(noise.astype(np.int64), 1 + (i + 1) // 2))
     times = 1 + network.rounds // 2
     return _Tables(
