@@ -268,3 +268,10 @@ def test_a_step_that_cannot_be_compiled_is_told_at_the_first_batch():
     loader = create_data_loader(data, 8, num_workers=2, transform=lambda key, sample: sample["y"])
     with pytest.raises(TransformError, match="KeyError: 'y'"):
         next(iter(loader))
+
+
+@pytest.mark.parametrize("kind", ["device", "pinned_host"])
+def test_batches_come_in_the_memory_that_the_sharding_says(kind):
+    sharding = split(mesh(2), "data").with_memory_kind(kind)
+    for batch in create_data_loader(DATA, 4, drop_last=True, sharding=sharding):
+        assert {array.sharding.memory_kind for array in batch.values()} == {kind}

@@ -93,3 +93,11 @@ def test_on_the_device_that_is_named():
 def test_bad_arguments_are_told(arguments, error, message):
     with pytest.raises(error, match=message):
         create_data_loader(Items(), **{"batch_size": 4} | arguments)
+
+
+@pytest.mark.parametrize(("name", "least"), [("num_workers", 0), ("prefetch", 1)])
+def test_a_count_that_is_a_word_is_told_the_one_word_there_is(name, least):
+    with pytest.raises(
+        ConfigTypeError, match=f"`{name}` must be an integer from {least} to 1024, or 'auto', got 'all'"
+    ):
+        create_data_loader(Items(), 4, **{name: "all"})

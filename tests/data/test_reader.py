@@ -106,6 +106,8 @@ def test_float64_becomes_float32_and_16_bit_stays():
             "`x` must be an array of numbers or a list of strings",
         ),
         ({"x": np.array([2**40])}, ShapeError, "`x` has numbers that do not fit int32"),
+        ({"x": np.array([1.0, -1e39])}, ShapeError, "`x` has numbers that do not fit float32"),
+        ({"x": np.array([np.nan, np.inf, 1e39])}, ShapeError, "`x` has numbers that do not fit float32"),
         ({"x": np.array(["2020-01-01"], "M8[D]")}, ShapeError, "`x` must be an array of numbers"),
     ],
 )
@@ -169,3 +171,11 @@ def test_a_mismatch_in_a_subset_has_its_own_number():
     )
     with pytest.raises(ShapeError, match="record 1: `x` is"):
         read(reader, [0, 1])
+
+
+def test_what_is_no_number_or_infinite_stays_so_and_digits_may_go():
+    reader = ArrayReader({"x": np.array([np.nan, np.inf, -np.inf, 0.1]), "y": np.array([np.nan] * 4)})
+    out = slots(reader.spec, 4)
+    reader.read_into(np.arange(4), out)
+    np.testing.assert_array_equal(out["x"], np.array([np.nan, np.inf, -np.inf, 0.1], np.float32))
+    assert np.isnan(out["y"]).all()

@@ -27,6 +27,13 @@ def check_integer(name: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
+def check_count(name: str, value: Any, low: int) -> int:
+    """`value` as a Python int from `low` to 1,024, of an argument that may also be "auto" (which is not for here)."""
+    if isinstance(value, str):
+        raise ConfigTypeError(f"`{name}` must be an integer from {low} to 1024, or 'auto', got {value!r}")
+    return check_integer(name, value, low, 1024)
+
+
 def check_size(name: str, value: Any, *, largest: int = LARGEST_INT32) -> int:
     """`value` as a Python int, if it is an integer from 1 to `largest`."""
     return check_integer(name, value, 1, largest)

@@ -248,7 +248,8 @@ class Placement:
                 f"`sharding` may split the rows of a batch alone, its first axis, got {sharding.spec}; what lies "
                 f"within a sample is the model's to split"
             )
-        self.sharding = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:1]))
+        rows = PartitionSpec(*sharding.spec[:1])
+        self.sharding = NamedSharding(sharding.mesh, rows, memory_kind=sharding.memory_kind)
         self._batch_size = batch_size
         count = sharding.mesh.size // self._copies()
         if batch_size % count:

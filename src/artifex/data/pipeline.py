@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from artifex.data.buckets import BucketReader
 from artifex.data.cache import CacheKind, cached_reader
-from artifex.data.checks import LARGEST_INT32, check_bool, check_choice, check_integer, check_positive
+from artifex.data.checks import (
+    LARGEST_INT32,
+    check_bool,
+    check_choice,
+    check_count,
+    check_integer,
+    check_positive,
+)
 from artifex.data.device import Crossing, Placement, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.faults import BadRows, Faults, OnError, make_faults
@@ -295,8 +302,7 @@ def _check_spec(reader: Reader) -> None:
 def _prefetch_count(prefetch: int | str, spec: Spec, batch_size: int) -> int:
     if prefetch == "auto":
         return max(2, min(8, _READ_AHEAD_BYTES // max(batch_size * sample_bytes(spec), 1)))
-    check_integer("prefetch", prefetch, 1, 1024)
-    return int(prefetch)
+    return check_count("prefetch", prefetch, 1)
 
 
 def _warn_of_dropped(plan: Plan) -> None:

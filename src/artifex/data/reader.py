@@ -303,13 +303,20 @@ def narrow(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def fits_dtype(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
-    """Whether the array's own dtype is `dtype`, or narrows to it without losing a number."""
+    """Whether the array's own dtype is `dtype`, or narrows to it without losing a number.
+
+    Digits of a float may go, but none may become infinite.
+    """
     if narrow(array.dtype) != dtype:
         return False
-    if array.dtype.itemsize > dtype.itemsize and dtype.kind in "iu" and array.size:
-        limits = np.iinfo(cast("Any", dtype))
-        return bool(array.min() >= limits.min and array.max() <= limits.max)
-    return True
+    if array.dtype.itemsize <= dtype.itemsize or dtype.kind not in "iuf" or not array.size:
+        return True
+    limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(cast("Any", dtype))
+    low, high = array.min(), array.max()
+    if not (np.isfinite(low) and np.isfinite(high)):  # one is not a number, or infinite already
+        finite = array[np.isfinite(array)]
+        low, high = finite.min(initial=0), finite.max(initial=0)
+    return bool(low >= limits.min and high <= limits.max)
 
 
 def _stamp_of_codec(codec: Codec) -> str:
@@ -336,6 +343,6 @@ def _checked(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     small = narrow(array.dtype)
     if not fits_dtype(array, small):
         raise ShapeError(
-            f"`{name}` has numbers that do not fit {small}, which is what JAX would make of them"
+            f"`{name}` has numbers that do not fit {small}, which is what 64-bit numbers come as"
         )
     return array.astype(small, copy=False)

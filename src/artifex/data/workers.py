@@ -15,7 +15,7 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from artifex.data.checks import check_integer
+from artifex.data.checks import check_count
 
 Task: TypeAlias = Callable[[], None]
 
@@ -77,8 +77,7 @@ def worker_count(num_workers: int | str | None, in_memory: bool) -> int:
     """How many threads read, given what the user said and whether reading is a mere gather."""
     if num_workers is None or num_workers == "auto":
         return 0 if in_memory else min(_MOST_WORKERS, _cores())
-    check_integer("num_workers", num_workers, 0, 1024)
-    return int(num_workers)
+    return check_count("num_workers", num_workers, 0)
 
 
 def _cores() -> int:
