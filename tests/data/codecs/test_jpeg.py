@@ -105,8 +105,22 @@ def outcome(data):
     try:
         photo = jpeg.read_header(data)
         return "left" if photo is None else (photo, jpeg.decode(data, photo, 3).copy())
-    except (DecodeError, ValueError):
+    except (DecodeError, ValueError, KeyError):
         return "refused"
+
+
+def changed(data, at, value):
+    """With another byte in the frame, counted from its first."""
+    at += data.index(b"\xff\xc0") + 4
+    return data[:at] + bytes([value]) + data[at + 1 :]
+
+
+def test_sides_that_no_decoder_takes_are_refused_by_the_header_already():
+    data = changed(saved(np.zeros((8, 8), np.uint8), "JPEG"), 1, 65500 >> 8)
+    assert jpeg.read_header(changed(data, 2, 65500 & 255)).size == (8, 65500)
+    for height in (65501, 65535):
+        with pytest.raises(ValueError, match="tjDecompressHeader"):
+            jpeg.read_header(changed(data, 2, height & 255))
 
 
 def test_what_the_header_says_itself_is_what_libjpeg_says_of_it(monkeypatch):
@@ -114,6 +128,10 @@ def test_what_the_header_says_itself_is_what_libjpeg_says_of_it(monkeypatch):
     files.append(saved(PHOTO, "JPEG", keep_rgb=True))
     rng = np.random.default_rng(0)
     broken = [*files]
+    broken += [
+        changed(file_of("4:4:4"), at, value) for at in (7, 10, 13) for value in (0x14, 0x41, 0x22, 0x10, 0)
+    ]
+    broken += [changed(file_of("4:4:4"), at, value) for at in range(1, 7) for value in (0, 255)]
     for _ in range(1500):
         data = bytearray(files[rng.integers(len(files))])
         for _ in range(rng.integers(1, 4)):

@@ -34,6 +34,7 @@ def test_there_are_tables_only_where_they_are_worth_it(monkeypatch):
     permute(np.arange(128), 10**6, 0, 0)
     permute(np.arange(8192), 8192, 0, 0)
     permute(np.arange(8192), 10**8, 0, 0)
+    permute(np.arange(8192), np.int64(10**8), 0, 0)
     with pytest.raises(pytest.fail.Exception):
         permute(np.arange(8192), 10**6, 0, 0)
 

@@ -34,9 +34,13 @@ _HARMLESS = ("Invalid SOS parameters", "Unknown Adobe color transform")
 # What it says where the picture was decoded whole, and more data follow.
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
 
+_LONGEST_SIDE = 65500  # libjpeg's
+_USUAL_SAMPLING = (0x11, 0x21, 0x22)  # 4:4:4, 4:2:2 and 4:2:0
+
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _JFIF, _EXIF, _XMP = b"JFIF\0", b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _LARGEST_SCRATCH = 2**24
+_NO_SCAN = "a JPEG that ends before its first scan"
 _SPACE = {1: "GRAY", 3: "RGB"}
 _MODE = {1: "L", 3: "RGB"}
 
@@ -67,8 +71,8 @@ def read_header(data: bytes) -> Photo | None:
     exif = xmp = frame_at = None
     has_restarts = is_jfif = is_other = False
     is_sequential = True
-    at, last = 2, len(data) - 4
-    while at <= last:
+    at, end = 2, len(data)
+    while at + 4 <= end:
         first, marker, length = _SEGMENT(data, at)
         kind = _KIND[marker] if first == 0xFF else _RUBBISH
         if kind == _RUBBISH:  # between segments; decoders skip it
@@ -77,10 +81,9 @@ def read_header(data: bytes) -> Photo | None:
         if kind == _END:
             break
         stop = at + 2 + length
-        if stop > last + 4:
-            at = last + 1
-            break
-        if kind == _PLAIN:
+        if stop > end:
+            raise DecodeError(_NO_SCAN)
+        if kind == _PLAIN:  # most are
             pass
         elif kind == _FRAME:
             is_other = is_other or length < 8 or data[at + 4] != 8
@@ -97,8 +100,8 @@ def read_header(data: bytes) -> Photo | None:
         else:
             is_other = True
         at = stop
-    if at > last:
-        raise DecodeError("a JPEG that ends before its first scan")
+    else:
+        raise DecodeError(_NO_SCAN)
     if is_other:
         return None
     size = _size_of_usual(data, frame_at, is_jfif) if frame_at else None
@@ -113,14 +116,20 @@ def read_header(data: bytes) -> Photo | None:
 
 
 def _size_of_usual(data: bytes, frame_at: int, is_jfif: bool) -> Size | None:
-    """The size of a photograph whose colours need no asking; None of others, and of what no decoder will take.
+    """The size of a photograph whose colours need no asking; None of all others.
 
     One component is grey; three are YCbCr by the rule of JFIF (ITU-T T.871, section 6.1), which libjpeg follows
     before it looks at other markers.
     """
     length, _, height, width, count = _FRAME_START(data, frame_at - 2)
-    is_usual = (count == 1 or (count == 3 and is_jfif)) and length == 8 + 3 * count
-    return (width, height) if is_usual and width and height else None
+    if not (0 < width <= _LONGEST_SIDE and 0 < height <= _LONGEST_SIDE and length == 8 + 3 * count):
+        return None
+    # Sampled across and down: the first as always, the others once.
+    if data[frame_at + 7] not in _USUAL_SAMPLING:
+        return None
+    if count == 3:
+        return (width, height) if is_jfif and data[frame_at + 10] == data[frame_at + 13] == 0x11 else None
+    return (width, height) if count == 1 else None
 
 
 # What a marker begins: rubbish is fill bytes, and markers without a payload.

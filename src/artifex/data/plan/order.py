@@ -22,8 +22,8 @@ from artifex.data.types import Indices
 MAX_RECORDS = 2**62
 MAX_SEED = 2**64 - 1
 
-# For so many records there are tables of what a round adds. They are made once for an epoch, which takes as long as
-# sending some thousand places, and have up to 140,000 numbers in all.
+# For so many records, whose numbers have 32 bits, there are tables of what a round adds. To make them takes as long
+# as sending some thousand places, which an epoch has; they are kept for some epochs, 1 MB each at most.
 _TABLED = range(2**14, 2**24 + 1)
 
 _Words: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
@@ -59,7 +59,7 @@ _NETWORKS = (
 def permute(places: Indices, size: int, seed: int, epoch: int) -> Indices:
     """Sends each of `places` (0 to size - 1) to its number in the permutation of (seed, epoch)."""
     a, b = grid(size)
-    if size in _TABLED and len(places) >= b:
+    if _TABLED.start <= size < _TABLED.stop and len(places) >= b:
         tables = _tables_of(size, seed, epoch)
         return _walk(places, size, lambda numbers: _by_tables(numbers, tables, b))
     network = next(network for network in _NETWORKS if size <= network.most)
@@ -139,7 +139,7 @@ class _Tables(NamedTuple):
     right: Indices
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _tables_of(size: int, seed: int, epoch: int) -> _Tables:
     network = next(network for network in _NETWORKS if size <= network.most)
     a, b = grid(size)
