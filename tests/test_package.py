@@ -8,8 +8,8 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-SRC = ROOT / "src"
+from package_modules import ROOT, SRC
+
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 

@@ -313,7 +313,7 @@ def fits_dtype(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
         return True
     limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(cast("Any", dtype))
     low, high = array.min(), array.max()
-    if not (np.isfinite(low) and np.isfinite(high)):  # one is not a number, or infinite already
+    if dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):  # infinite already, or no number
         finite = array[np.isfinite(array)]
         low, high = finite.min(initial=0), finite.max(initial=0)
     return bool(low >= limits.min and high <= limits.max)

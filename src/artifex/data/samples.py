@@ -318,7 +318,7 @@ def write_sample(sample: Mapping[str, Any], out: Arrays, row: int, spec: Spec, n
             )
         if not fits_dtype(array, field.dtype):
             raise MismatchError(
-                f"`{name}` has numbers that do not fit {field.dtype}, which is what 64-bit integers come as",
+                f"`{name}` has numbers that do not fit {field.dtype}, which is what 64-bit numbers come as",
                 record=number,
             )
         out[name][row, ...] = array

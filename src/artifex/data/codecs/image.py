@@ -9,7 +9,6 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +163,8 @@ class ImageCodec:
             raise DecodeError(f"not a whole image ({type(error).__name__}: {error})") from error
 
     def _decode(self, data: bytes, out: Pixels, rng: np.random.Generator | None) -> None:
-        bilinear, jpeg = _decoders()
+        from artifex.data.codecs import bilinear, jpeg
+
         photo = jpeg.read_header(data) if data[:3] == b"\xff\xd8\xff" else None
         if photo is None:
             window = self._decode_picture(data, out, rng)
@@ -202,7 +202,8 @@ class ImageCodec:
 
     def _decode_photo(self, data: bytes, photo: "Photo", window: Window, out: Pixels) -> None:
         """Decodes no more of a JPEG than shows, and straight into the slot where nothing is left to do."""
-        bilinear, jpeg = _decoders()
+        from artifex.data.codecs import bilinear, jpeg
+
         channels = min(self.channels, 3)
         size, box, is_slot = window.size, window.box, False
         if photo.orientation == UPRIGHT:
@@ -252,14 +253,6 @@ class ImageCodec:
         if shrink < 2 or max(stored) < 16:
             return 1
         return 2 if shrink < 4 else 4 if shrink < 8 else 8
-
-
-@cache
-def _decoders() -> tuple[Any, Any]:
-    """The modules `bilinear` and `jpeg`: they import packages, and an import for each picture takes microseconds."""
-    from artifex.data.codecs import bilinear, jpeg
-
-    return bilinear, jpeg
 
 
 def _version(package: str) -> str:

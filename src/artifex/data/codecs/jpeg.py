@@ -35,7 +35,7 @@ _HARMLESS = ("Invalid SOS parameters", "Unknown Adobe color transform")
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
 
 _LONGEST_SIDE = 65500  # libjpeg's
-_USUAL_SAMPLING = (0x11, 0x21, 0x22)  # 4:4:4, 4:2:2 and 4:2:0
+_USUAL_SAMPLING = (0x11, 0x21, 0x22)  # of the first component: 4:4:4, 4:2:2 and 4:2:0
 
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _JFIF, _EXIF, _XMP = b"JFIF\0", b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
@@ -66,8 +66,8 @@ def read_header(data: bytes) -> Photo | None:
     Raises:
         DecodeError: there is no whole header.
     """
-    # Half of what is done in Python for a photograph is done here, so there is no list of the segments, and most of
-    # them are passed over by one look into a table.
+    # For each photograph, and while other threads wait: so there is no list of the segments, and most of them are
+    # passed over by one look into a table.
     exif = xmp = frame_at = None
     has_restarts = is_jfif = is_other = False
     is_sequential = True
@@ -111,8 +111,8 @@ def read_header(data: bytes) -> Photo | None:
         if space not in ("YCbCr", "Gray"):
             return None
         size = (int(width), int(height))
-    orientation = orientation_of(exif, xmp) if exif or xmp else UPRIGHT
-    return Photo(size, orientation, frame_at if is_sequential and not has_restarts else None)
+    in_part = is_sequential and not has_restarts
+    return Photo(size, orientation_of(exif, xmp), frame_at if in_part else None)
 
 
 def _size_of_usual(data: bytes, frame_at: int, is_jfif: bool) -> Size | None:
@@ -124,12 +124,11 @@ def _size_of_usual(data: bytes, frame_at: int, is_jfif: bool) -> Size | None:
     length, _, height, width, count = _FRAME_START(data, frame_at - 2)
     if not (0 < width <= _LONGEST_SIDE and 0 < height <= _LONGEST_SIDE and length == 8 + 3 * count):
         return None
-    # Sampled across and down: the first as always, the others once.
     if data[frame_at + 7] not in _USUAL_SAMPLING:
         return None
-    if count == 3:
-        return (width, height) if is_jfif and data[frame_at + 10] == data[frame_at + 13] == 0x11 else None
-    return (width, height) if count == 1 else None
+    # Of three components the second and third have a sample where the first has one, two or four.
+    is_colour = count == 3 and is_jfif and data[frame_at + 10] == data[frame_at + 13] == 0x11
+    return (width, height) if count == 1 or is_colour else None
 
 
 # What a marker begins: rubbish is fill bytes, and markers without a payload.
