@@ -1,4 +1,5 @@
 import os
+import threading
 import time
 
 import numpy as np
@@ -27,6 +28,25 @@ def test_strings_come_back():
     assert rows[1, :6].tolist() == [1, 0, 0, 0, ord("a"), 0]
     encode_texts(np.array(["x" * 1021, "猫" * 341], object), fits[:2])
     assert fits.tolist() == [False, False, True, True, True, True, True]
+
+
+def test_two_that_grow_a_file_at_once_leave_it_as_long_as_either_wants(tmp_path, monkeypatch):
+    one, other = open_file(tmp_path / "f"), open_file(tmp_path / "f")
+    thread, ftruncate = threading.Thread(target=grow, args=(other, 200)), os.ftruncate
+
+    def late(file, size):
+        if file == one:  # has seen that the file is too short, and the other one comes in between
+            thread.start()
+            thread.join(0.3)
+        ftruncate(file, size)
+
+    try:
+        monkeypatch.setattr(os, "ftruncate", late)
+        grow(one, 100)
+        thread.join()
+        assert os.fstat(one).st_size == 200
+    finally:
+        os.close(one), os.close(other)
 
 
 def test_a_file_grows_and_never_shrinks(tmp_path):

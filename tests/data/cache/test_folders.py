@@ -140,6 +140,24 @@ def test_a_folder_that_goes_while_it_is_looked_at_has_no_size(tmp_path, monkeypa
     assert folders_module.size_of(folder) == 0 and not folder.exists()
 
 
+def test_a_folder_that_goes_while_it_is_made(tmp_path, monkeypatch):
+    filled(tmp_path)
+    [folder] = inside(tmp_path)
+    mkdir, there = os.mkdir, []
+
+    def goes(path, *mode):
+        try:
+            mkdir(path, *mode)
+        except FileExistsError:
+            if Path(path) == folder:
+                there.append(delete(folder))
+            raise
+
+    monkeypatch.setattr(os, "mkdir", goes)
+    assert equal(read(opened(tmp_path), ALL), read(Made(), ALL))
+    assert there == [True] and inside(tmp_path) == [folder]
+
+
 @pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS])
 def test_folders_that_cannot_be_locked_are_left_alone(tmp_path, monkeypatch, error):
     """Another user's, under a root that several share, or those of a disk that cannot be written."""

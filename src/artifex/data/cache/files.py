@@ -1,5 +1,7 @@
 """The files of a folder of the disk cache: their rows, their state, and reading and writing without a map."""
 
+import errno
+import fcntl
 import mmap
 import os
 import time
@@ -33,13 +35,21 @@ class Field:
 
     @classmethod
     def of(cls, spec: ArraySpec, file: int, capacity: int) -> "Field":
+        """The field in this file, which is made long enough.
+
+        Raises:
+            OSError: the disk refuses, or the file was cut off meanwhile (ESTALE).
+        """
         row_bytes = bytes_of_row(spec)
         shape, dtype = ((row_bytes,), np.dtype(np.uint8)) if spec.is_text else (spec.shape, spec.dtype)
         size = capacity * row_bytes
         if size == 0:
             return cls(spec, 0, file, np.empty((capacity, *shape), dtype))
         grow(file, size)
-        mapped = np.frombuffer(mmap.mmap(file, size, access=mmap.ACCESS_READ), np.uint8)
+        try:
+            mapped = np.frombuffer(mmap.mmap(file, size, access=mmap.ACCESS_READ), np.uint8)
+        except ValueError as error:
+            raise OSError(errno.ESTALE, "a file was cut off while it was opened") from error
         return cls(spec, row_bytes, file, mapped.view(dtype).reshape(capacity, *shape))
 
     def touch(self, number: int) -> None:
@@ -119,9 +129,16 @@ def close_files(files: list[int]) -> None:
 
 
 def grow(file: int, size: int) -> None:
-    """Makes a file at least this long; what is added takes no space. Several processes may at once."""
-    if os.fstat(file).st_size < size:
-        os.ftruncate(file, size)
+    """Makes a file at least this long; what is added takes no space. Several processes may at once.
+
+    One of them at a time looks and grows: else one that wants less would cut off what another has mapped.
+    """
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        if os.fstat(file).st_size < size:
+            os.ftruncate(file, size)
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def read_start(file: int, size: int) -> bytes:

@@ -22,6 +22,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -94,7 +95,10 @@ def open_folder(root: Path, identity: Identity) -> OpenFolder:
     for trial in range(_TRIES):
         if trial:
             time.sleep(0.01 + os.getpid() % 16 / 1000)  # several processes do not keep in step
-        path.mkdir(exist_ok=True)
+        with suppress(
+            FileExistsError
+        ):  # not `exist_ok`, which raises if a folder that was there goes meanwhile
+            path.mkdir()
         lock = _lock(path, fcntl.LOCK_SH)
         if lock is None:
             continue
