@@ -20,8 +20,9 @@ if count > 1:
     jax.distributed.initialize(f"127.0.0.1:{port}", count, rank)
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from artifex.data import create_data_loader
+from artifex.data.errors import ConfigError
 
 class Items:
     read = []
@@ -47,7 +48,14 @@ for epoch in range(2):
         digests.append(hashlib.sha256(b"".join(parts)).hexdigest()[:16])
         if not state and len(digests) == 3:
             saved = loader.state()
-print(json.dumps({"digests": digests, "read": len(Items.read), "state": None if state else saved}))
+read = len(Items.read)
+first = Mesh([device for device in jax.devices() if device.process_index == 0], ("data",))
+try:
+    create_data_loader(Items(), 16, drop_last=True, sharding=(first, PartitionSpec("data")))
+    told = None
+except ConfigError as error:
+    told = str(error)
+print(json.dumps({"digests": digests, "read": read, "state": None if state else saved, "told": told}))
 """
 
 
@@ -86,6 +94,9 @@ def test_the_global_batch_is_the_same_for_any_number_of_processes(count):
     assert [r["digests"] for r in together] == [alone["digests"]] * count
     assert [r["read"] for r in together] == [alone["read"] // count] * count, "each reads its own rows alone"
     assert all(r["state"] == alone["state"] for r in together)
+    assert alone["told"] is together[0]["told"] is None
+    for rank in range(1, count):
+        assert f"`sharding` has no device of this process ({rank} of {count})" in together[rank]["told"]
 
 
 @pytest.mark.parametrize(

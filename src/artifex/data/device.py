@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int32, PyTree, Shaped, UInt32
 
 from artifex.data.cipher import own_keys
-from artifex.data.errors import ArtifexError, ConfigTypeError, ShapeError, TransformError
+from artifex.data.errors import ArtifexError, ConfigError, ConfigTypeError, ShapeError, TransformError
 from artifex.data.randomness import record_words
 from artifex.data.reuse import SpareBatches, large_results
 from artifex.data.types import ArraySpec, Indices, Spec
@@ -259,6 +259,12 @@ class Placement:
         parts = [
             part for part in self.sharding.addressable_devices_indices_map((batch_size,)).values() if part
         ]
+        if not parts:
+            raise ConfigError(
+                f"`sharding` has no device of this process ({jax.process_index()} of {jax.process_count()}), so no "
+                f"row of a batch is for it: make the mesh of devices of all processes, or the loader only where it "
+                f"has some"
+            )
         spans = {part[0].indices(batch_size)[:2] for part in parts}
         self.local_rows = np.concatenate([np.arange(*span, dtype=np.int64) for span in sorted(spans)])
         self._contiguous = len(self.local_rows) == self.local_rows[-1] - self.local_rows[0] + 1

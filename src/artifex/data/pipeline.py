@@ -147,8 +147,8 @@ def create_data_loader(
             memory that fit there.
         cache: "memory" or "disk" keeps what was read and decoded; from the second epoch on reading is a gather.
             What is random on the host cannot be kept; data in memory need no cache and are left as they are.
-        cache_dir: folder for the caches on disk; None for the user's cache folder (`$XDG_CACHE_HOME/artifex`,
-            `~/.cache/artifex`, on macOS `~/Library/Caches/artifex`).
+        cache_dir: folder for the caches on disk, which lie in its `records`; None for the user's cache folder
+            (`$XDG_CACHE_HOME/artifex`, `~/.cache/artifex`, on macOS `~/Library/Caches/artifex`).
         cache_bytes: bound of what is kept, all datasets on disk together; None for 4 GiB in memory and 16 GiB on
             disk. Of larger data a part is kept, and the rest read as without a cache.
         on_error: what becomes of a record that cannot be read or decoded, or that a function fails on: "raise" its

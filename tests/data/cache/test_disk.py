@@ -14,6 +14,7 @@ import pytest
 
 from artifex.data.cache import CacheWarning, cache_info, cached_reader, clear_cache
 from artifex.data.cache import disk as disk_module
+from artifex.data.cache.folders import root_in
 from artifex.data.errors import ConfigError
 from cache_records import SIZE, Made, equal, read
 
@@ -32,7 +33,7 @@ def truth(numbers):
 
 
 def files(folder):
-    (inside,) = [p for p in Path(folder).iterdir() if p.is_dir()]
+    (inside,) = [p for p in root_in(folder).iterdir() if p.is_dir()]
     return inside
 
 
@@ -175,7 +176,7 @@ def test_a_file_that_is_gone(tmp_path, name):
 
 def damage(rng, folder):
     """Does something at random to a file of the caches."""
-    paths = sorted(folder.glob("*/*"))
+    paths = sorted(root_in(folder).glob("*/*"))
     if not paths:
         return
     path = paths[rng.integers(len(paths))]
@@ -422,7 +423,7 @@ def test_eight_processes_with_three_datasets_in_little_room(tmp_path, rows):
 def test_eight_processes_killed_while_bits_flip_and_files_go(tmp_path):
     def harm(rng):
         try:
-            paths = [p for p in tmp_path.glob("*/*") if p.name != "lock"]
+            paths = [p for p in root_in(tmp_path).glob("*/*") if p.name != "lock"]
         except FileNotFoundError:  # Python 3.11 and 3.12, if a folder goes meanwhile
             return
         for path in paths:

@@ -5,6 +5,7 @@ import pytest
 
 from artifex.data import cache_info, clear_cache
 from artifex.data.cache import cached_reader
+from artifex.data.cache.folders import root_in
 from artifex.data.errors import ConfigError
 from cache_records import SIZE, Made, read
 
@@ -37,25 +38,35 @@ def test_clearing(tmp_path):
     assert [e.in_use for e in cache_info(tmp_path)] == [True]
     del holder
     assert len(clear_cache(tmp_path)) == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["CACHEDIR.TAG"]
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["records", "records/CACHEDIR.TAG"]
 
 
 def test_only_caches_are_cleared(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="is no cache folder .*; nothing was deleted"):
+    records = root_in(tmp_path)
+    records.mkdir()
+    (records / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="has a folder .*records' that is no cache .*; nothing was deleted"):
         clear_cache(tmp_path)
     filled(tmp_path)
-    (tmp_path / ("0" * 32)).mkdir()
-    (tmp_path / ("0" * 32) / "photo.jpg").write_text("mine")
+    (records / ("0" * 32)).mkdir()
+    (records / ("0" * 32) / "photo.jpg").write_text("mine")
     with pytest.raises(ConfigError, match="`names` has .*, which are no caches"):
         clear_cache(tmp_path, names=["0" * 32])
     assert len(clear_cache(tmp_path)) == 1
-    assert (tmp_path / "thesis.txt").exists() and (tmp_path / ("0" * 32) / "photo.jpg").exists()
+    assert (records / "thesis.txt").exists() and (records / ("0" * 32) / "photo.jpg").exists()
+
+
+def test_the_user_s_own_folder_is_not_tagged(tmp_path):
+    """Backup programs leave out what is tagged."""
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert clear_cache(tmp_path) == []
+    filled(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["records", "thesis.txt"]
 
 
 def test_a_damaged_one_is_listed_and_cleared(tmp_path):
     filled(tmp_path)
-    (folder,) = [p for p in tmp_path.iterdir() if p.is_dir()]
+    (folder,) = [p for p in root_in(tmp_path).iterdir() if p.is_dir()]
     (folder / "manifest.json").write_text("[]")
     (folder / "sums").write_bytes(b"123")
     (entry,) = cache_info(tmp_path)

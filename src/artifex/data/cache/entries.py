@@ -11,12 +11,12 @@ import numpy as np
 from artifex.data.cache.folders import (
     SUMS,
     TAG,
-    default_cache_dir,
     delete,
     folders,
     in_use,
     is_tagged,
     last_use,
+    root_in,
     size_of,
 )
 from artifex.data.errors import ConfigError
@@ -49,9 +49,9 @@ def cache_info(cache_dir: str | Path | None = None) -> list[CacheEntry]:
     """What lies in the disk cache, the last used first.
 
     Args:
-        cache_dir: its root; None for the user's cache folder.
+        cache_dir: as for a loader; None for the user's cache folder.
     """
-    root = default_cache_dir() if cache_dir is None else Path(cache_dir)
+    root = root_in(cache_dir)
     return sorted(map(_entry, folders(root)), key=lambda entry: -entry.last_use)
 
 
@@ -61,22 +61,22 @@ def clear_cache(
     """Deletes caches from disk, except those that a live process has open.
 
     Args:
-        cache_dir: the root; None for the user's cache folder. Nothing is deleted but folders that hold
-            what this package wrote and nothing else.
+        cache_dir: as for a loader; None for the user's cache folder. Nothing is deleted but folders in its `records`
+            that hold what this package wrote and nothing else.
         names: of the folders, as `cache_info` has them; None for all.
 
     Returns:
         What was deleted.
 
     Raises:
-        ConfigError: `cache_dir` is not the root of a cache, or there is no folder of such a name in it.
+        ConfigError: `cache_dir` has another program's `records`, or there is no folder of such a name in there.
     """
-    root = default_cache_dir() if cache_dir is None else Path(cache_dir)
+    root = root_in(cache_dir)
     if not root.exists():
         found: list[Path] = []
     elif not is_tagged(root):
         raise ConfigError(
-            f"`cache_dir` {str(root)!r} is no cache folder (it has no {TAG}); nothing was deleted"
+            f"`cache_dir` has a folder {str(root)!r} that is no cache (it has no {TAG}); nothing was deleted"
         )
     else:
         found = list(folders(root))

@@ -1,6 +1,6 @@
 """The folders of the disk cache: one for each set of records, under one root, bounded together.
 
-    root/
+    cache_dir/records/          the root; a folder of its own, since backups leave out what is tagged
       CACHEDIR.TAG              by which backup programs and `clear_cache` know what this is
       3f..../                   named by a hash of the identity of its records
         manifest.json           that identity in full: what does not match it is not served
@@ -28,7 +28,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from artifex import __version__
-from artifex.data.cache_dir import default_cache_dir as default_cache_dir
+from artifex.data.cache_dir import default_cache_dir
 from artifex.data.fingerprint import Fingerprint
 from artifex.data.types import Spec
 
@@ -82,6 +82,11 @@ class OpenFolder:
 
     path: Path
     lock: int
+
+
+def root_in(cache_dir: str | Path | None) -> Path:
+    """The root in a cache folder; None for the user's."""
+    return (default_cache_dir() if cache_dir is None else Path(cache_dir)) / "records"
 
 
 def open_folder(root: Path, identity: Identity) -> OpenFolder:

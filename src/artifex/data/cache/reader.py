@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from artifex.data.buckets import BucketReader
 from artifex.data.cache.disk import open_disk_store
-from artifex.data.cache.folders import CacheWarning, Identity, default_cache_dir
+from artifex.data.cache.folders import CacheWarning, Identity, root_in
 from artifex.data.cache.memory import MemoryStore, bytes_of_record, capacity
 from artifex.data.checks import check_choice, check_size
 from artifex.data.errors import ConfigError
@@ -136,7 +136,7 @@ def cached_reader(
     Args:
         reader: what is read where the cache has nothing.
         cache: "memory", "disk" or None.
-        cache_dir: root of the caches on disk; None for the user's cache folder.
+        cache_dir: folder of the caches on disk, which lie in its `records`; None for the user's cache folder.
         cache_bytes: bound of all that is kept; None for 4 GiB in memory, 16 GiB on disk.
         training: whether the reader will be given random numbers.
 
@@ -161,7 +161,7 @@ def cached_reader(
         )
     if reader.in_memory:
         return reader
-    root = default_cache_dir() if cache_dir is None else Path(cache_dir)
+    root = root_in(cache_dir)
     if isinstance(reader, BucketReader):
         bound = cache_bytes
         capacity(len(reader), bytes_of_record(reader.spec), bound)  # raises where not one record fits
