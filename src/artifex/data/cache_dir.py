@@ -3,6 +3,9 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+from artifex.data.errors import ConfigError, ConfigTypeError
 
 
 def default_cache_dir() -> Path:
@@ -11,3 +14,31 @@ def default_cache_dir() -> Path:
         return Path.home() / "Library" / "Caches" / "artifex"
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "artifex"
+
+
+def cache_folder(cache_dir: Any) -> Path:
+    """The folder of an argument `cache_dir`, absolute, so that it stays the same; for None the default one.
+
+    Raises:
+        ConfigTypeError: it is no path.
+        ConfigError: it is empty, or a name that no folder can have.
+    """
+    if cache_dir is None:
+        return default_cache_dir()
+    if not isinstance(cache_dir, (str, os.PathLike)) or isinstance(os.fspath(cache_dir), bytes):
+        raise ConfigTypeError(f"`cache_dir` must be a path (str or Path) or None, got {cache_dir!r}")
+    if not os.fspath(cache_dir):
+        raise ConfigError("`cache_dir` is empty; name a folder ('.' is the current one)")
+    try:
+        if b"\0" in os.fsencode(cache_dir):
+            raise ConfigError(
+                f"`cache_dir` {os.fspath(cache_dir)!r} has a null character, which no folder can have"
+            )
+        return Path(cache_dir).absolute()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"`cache_dir` {os.fspath(cache_dir)!r} is no name of a folder: {error}") from None
+    except OSError as error:
+        raise ConfigError(
+            f"`cache_dir` {os.fspath(cache_dir)!r} is below the current folder, which is gone ({error.strerror}); "
+            f"give an absolute path"
+        ) from error

@@ -1,5 +1,6 @@
 """From record numbers to the arrays of samples, written into slots that the caller owns."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -322,7 +323,8 @@ def fits_dtype(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
 def _stamp_of_codec(codec: Codec) -> str:
     if isinstance(codec, Stamped):
         return codec.stamp()
-    text = repr(codec)
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # all of an array, to the last digit
+        text = repr(codec)
     if " at 0x" in text:
         raise ConfigError(
             f"{text} does not say what it decodes to, so nothing it makes can be kept on disk: make it a "

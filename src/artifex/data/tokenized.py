@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from artifex.data import errors
-from artifex.data.cache_dir import default_cache_dir
+from artifex.data.cache_dir import cache_folder
 from artifex.data.checks import check_bool
 from artifex.data.errors import ConfigError, ReadError, RecordError
 from artifex.data.faults import BadRecord, BadRecordWarning, OnError, make_faults
@@ -70,7 +70,7 @@ def tokenize_corpus(
     check_bool("progress", progress)
     corpus = FramedTexts(texts, special)
     faults = make_faults(on_error, max_errors, quarantine, texts, len(texts))
-    folder = (default_cache_dir() if cache_dir is None else Path(cache_dir)) / "tokens"
+    folder = cache_folder(cache_dir) / "tokens"
     identity = corpus.fingerprint()
     with Progress("tokenizing", len(corpus)) as bar:
         stored = store_tokens(

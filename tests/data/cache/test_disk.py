@@ -14,6 +14,7 @@ import pytest
 
 from artifex.data.cache import CacheWarning, cache_info, cached_reader, clear_cache
 from artifex.data.cache import disk as disk_module
+from artifex.data.cache.files import TICK
 from artifex.data.cache.folders import root_in
 from artifex.data.errors import ConfigError
 from cache_records import SIZE, Made, equal, read
@@ -137,6 +138,18 @@ def test_a_flipped_bit_is_never_served(tmp_path, name, still_open):
         assert equal(read(reader, ALL), TRUTH)
     assert made.made == [17] and reader._store.damaged == 1
     assert equal(read(opened(tmp_path, made), ALL), TRUTH) and made.made == [17]
+
+
+def test_a_flipped_bit_is_found_though_the_time_of_the_file_was_set_back(tmp_path):
+    reader = fill(tmp_path)
+    time.sleep(3 * TICK / 1e9)
+    read(reader, ALL), read(reader, ALL)
+    path = files(tmp_path) / "field-0"
+    times = path.stat()
+    flip(path, 17 * 20_000 + 5)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.warns(CacheWarning, match="record 17 is damaged"):
+        assert equal(read(reader, ALL), TRUTH)
 
 
 def test_many_flipped_bits_anywhere(tmp_path):

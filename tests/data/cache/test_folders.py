@@ -1,14 +1,20 @@
 import errno
 import json
 import os
+import pickle
 import subprocess
 import sys
+import threading
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from artifex.data.cache import CacheWarning, cache_info, cached_reader, clear_cache
+from artifex.data.cache import disk as disk_module
 from artifex.data.cache import folders as folders_module
 from artifex.data.cache.folders import Identity, delete, make_room, open_folder, root_in
 from artifex.data.types import ArraySpec
@@ -205,7 +211,7 @@ def test_nothing_else_is_deleted(tmp_path):
     root = root_in(tmp_path)
     (root / ("a" * 32)).symlink_to(folder)
     assert not delete(root / ("a" * 32))
-    other = open_folder(root, Identity.of({}, "", SPEC, 5))
+    other = open_folder(root, Identity.of({}, "", SPEC, 5), 2**20)
     assert make_room(root, other, 100, 100) == 100
     assert (folder / "thesis.txt").exists()
 
@@ -216,6 +222,91 @@ def test_what_a_killed_deletion_left_goes(tmp_path):
     folder.rename(folder.with_name(f"deleted-{'0' * 32}"))
     filled(tmp_path)
     assert [p.name for p in inside(tmp_path)] == [folder.name]
+
+
+def test_what_a_killed_start_left_goes_when_it_is_old(tmp_path):
+    filled(tmp_path)
+    old, new = (root_in(tmp_path) / f".CACHEDIR.TAG-{digit * 32}" for digit in "ab")
+    old.write_text(""), new.write_text("")
+    os.utime(old, (1e9, 1e9))
+    opened(tmp_path)
+    assert not old.exists() and new.exists()
+
+
+def test_what_desktops_leave_in_a_folder_is_no_matter(tmp_path):
+    filled(tmp_path)
+    (folder,) = inside(tmp_path)
+    (folder / ".DS_Store").write_bytes(b"")
+    assert len(cache_info(tmp_path)) == 1
+    (folder / "manifest.json").write_text("{")
+    assert equal(read(opened(tmp_path), ALL), read(Made(), ALL))
+    assert len(clear_cache(tmp_path)) == 1 and inside(tmp_path) == []
+
+
+def test_a_damaged_folder_with_a_file_of_the_user_s_is_told(tmp_path):
+    filled(tmp_path)
+    (folder,) = inside(tmp_path)
+    (folder / "thesis.txt").write_text("mine")
+    (folder / "manifest.json").write_text("{")
+    with pytest.warns(
+        CacheWarning, match=rf"{folder.name} is damaged, and has what is none of .*: thesis.txt"
+    ):
+        assert isinstance(opened(tmp_path), Made)
+
+
+def test_a_folder_over_a_smaller_bound_is_made_anew(tmp_path):
+    filled(tmp_path)
+    reader = opened(tmp_path, cache_bytes=10 * ROW)
+    read(reader, ALL)
+    (entry,) = cache_info(tmp_path)
+    assert entry.records == 10 and entry.bytes < 10 * ROW + 2**16
+
+
+def test_those_that_start_at_once_stay_within_the_bound(tmp_path, monkeypatch):
+    limit, last = (SIZE + 10) * ROW, threading.Barrier(4)
+    room = disk_module.make_room
+
+    def slow(*arguments):
+        allowed = room(*arguments)
+        time.sleep(0.2)  # the others have looked by then, if nothing holds them
+        return allowed
+
+    monkeypatch.setattr(disk_module, "make_room", slow)
+    with warnings.catch_warnings(), ThreadPoolExecutor(4) as pool:
+        warnings.simplefilter("ignore", CacheWarning)
+        starts = [
+            pool.submit(lambda n: (last.wait(), opened(tmp_path, str(n), cache_bytes=limit))[1], n)
+            for n in range(4)
+        ]
+        readers = [start.result() for start in starts]
+    for reader in readers:
+        read(reader, ALL)
+    assert sum(entry.bytes for entry in cache_info(tmp_path)) < limit + 4 * 2**16
+
+
+def test_nobody_waits_for_one_who_is_stuck(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders_module, "_PATIENCE", 0.05)
+    filled(tmp_path)
+    with folders_module.alone(root_in(tmp_path)):
+        assert equal(read(opened(tmp_path), ALL), read(Made(), ALL))
+
+
+def test_no_more_descriptors_is_a_warning(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(disk_module, "open_file", none)
+    with pytest.warns(CacheWarning, match="Too many open files; the run goes on without it"):
+        assert isinstance(opened(tmp_path), Made)
+
+
+def test_a_relative_root_stays_where_it_is(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    reader = filled("here")
+    monkeypatch.chdir(tmp_path / "other")
+    assert equal(read(pickle.loads(pickle.dumps(reader)), ALL), read(Made(), ALL))
+    assert len(cache_info(tmp_path / "here")) == 1 and list((tmp_path / "other").iterdir()) == []
 
 
 def test_the_user_s_cache_folder(monkeypatch):

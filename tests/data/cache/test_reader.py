@@ -225,6 +225,26 @@ def test_a_codec_that_does_not_say_what_it_is(tmp_path):
         cached_reader(reader, "disk", cache_dir=tmp_path)
 
 
+@dataclass(frozen=True, eq=False)
+class Added:
+    table: np.ndarray
+    spec = ArraySpec((), np.dtype(np.int32))
+    is_random = False
+
+    def decode(self, value, out, *, rng=None):
+        out[...] = value + self.table[1000]
+
+
+@pytest.mark.parametrize("number", [7, 1 + 1e-12])
+def test_all_of_an_array_in_a_codec_counts(tmp_path, number):
+    """NumPy shows a large one in part only, and floats in eight digits."""
+    one = np.ones(2000)
+    other = one.copy()
+    other[1000] = number
+    stamps = {RecordReader([{"n": 1}], {"x": ("n", Added(t))}, {}, {}, {}).stamp() for t in (one, other)}
+    assert len(stamps) == 2
+
+
 def test_every_setting_of_a_codec_is_in_its_stamp(monkeypatch):
     codecs = [
         ImageCodec(8, 8),

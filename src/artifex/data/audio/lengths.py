@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.cache_dir import default_cache_dir
+from artifex.data.cache_dir import cache_folder
 from artifex.data.codecs.audio import AudioInfo, read_audio_info
 from artifex.data.errors import RecordError
 from artifex.data.fingerprint import digest
@@ -84,8 +84,9 @@ def _read(files: Files, missing: npt.NDArray[np.int64]) -> dict[int, AudioInfo]:
 
 
 def _place(root: str, cache_dir: str | Path | None) -> str:
-    folder = default_cache_dir() if cache_dir is None else Path(cache_dir)
-    return os.path.join(folder, "audio", f"{digest([os.path.realpath(root)])}.artifex-lengths")
+    return os.path.join(
+        cache_folder(cache_dir), "audio", f"{digest([os.path.realpath(root)])}.artifex-lengths"
+    )
 
 
 def _look_up(

@@ -43,7 +43,7 @@ from artifex.data.cache.files import (
     read_start,
     write_at,
 )
-from artifex.data.cache.folders import SUMS, CacheWarning, Identity, make_room, open_folder
+from artifex.data.cache.folders import SUMS, CacheWarning, Identity, alone, make_room, open_folder
 from artifex.data.cache.memory import capacity, gather, present
 from artifex.data.reader import slots
 from artifex.data.types import Arrays, Indices, Spec
@@ -60,21 +60,22 @@ def open_disk_store(root: Path, identity: Identity, spec: Spec, num_records: int
     """The store for the records of this identity, all caches under `root` together kept within `limit` bytes.
 
     Raises:
-        ConfigError: `limit` is less than one record.
+        ConfigError: `limit` is less than one record, or `root` has other things in it.
         OSError: there is no room beside caches that are in use (ENOSPC), or the disk refuses.
     """
     row_bytes = sum(map(bytes_of_row, spec.values())) + _SUM_BYTES
     wanted = capacity(num_records, row_bytes, limit) * row_bytes
-    folder = open_folder(root, identity)
+    folder = open_folder(root, identity, limit)
     files = [folder.lock]
     try:
-        allowed = make_room(root, folder, wanted, limit)
-        if allowed < row_bytes:
-            raise OSError(errno.ENOSPC, "other caches that are in use take all of `cache_bytes`")
-        fields: dict[str, Field] = {}
-        for place, (name, field) in enumerate(spec.items()):
-            files.append(open_file(folder.path / f"field-{place}"))
-            fields[name] = Field.of(field, files[-1], allowed // row_bytes)
+        with alone(root):  # so that others see what this one is going to take
+            allowed = make_room(root, folder, wanted, limit)
+            if allowed < row_bytes:
+                raise OSError(errno.ENOSPC, "other caches that are in use take all of `cache_bytes`")
+            fields: dict[str, Field] = {}
+            for place, (name, field) in enumerate(spec.items()):
+                files.append(open_file(folder.path / f"field-{place}"))
+                fields[name] = Field.of(field, files[-1], allowed // row_bytes)
         files.append(open_file(folder.path / SUMS))
         checksum = Checksum(identity.hash, {name: field.row_bytes for name, field in fields.items()})
         opener = partial(open_disk_store, root, identity, spec, num_records, limit)

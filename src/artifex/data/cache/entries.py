@@ -1,6 +1,7 @@
 """What lies in the disk cache: to look at, and to clear away."""
 
 import json
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,12 @@ from artifex.data.cache.folders import (
     delete,
     folders,
     in_use,
-    is_tagged,
+    is_root,
     last_use,
     root_in,
     size_of,
 )
-from artifex.data.errors import ConfigError
+from artifex.data.errors import ConfigError, ConfigTypeError
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,17 @@ def clear_cache(
         What was deleted.
 
     Raises:
+        ConfigTypeError: `cache_dir` is no path, or `names` no list.
         ConfigError: `cache_dir` has another program's `records`, or there is no folder of such a name in there.
     """
     root = root_in(cache_dir)
-    if not root.exists():
+    if names is not None and (isinstance(names, str) or not isinstance(names, Collection)):
+        raise ConfigTypeError(
+            f"`names` must be a list of names, as `cache_info` has them, or None, got {names!r}"
+        )
+    if not os.path.exists(root):
         found: list[Path] = []
-    elif not is_tagged(root):
+    elif not is_root(root):
         raise ConfigError(
             f"`cache_dir` has a folder {str(root)!r} that is no cache (it has no {TAG}); nothing was deleted"
         )

@@ -66,7 +66,10 @@ class Field:
 
 @dataclass(frozen=True)
 class FilesState:
-    """A state of the fields' files: sizes in bytes, and when they were last written to, in nanoseconds."""
+    """A state of the fields' files: sizes in bytes, and when they were last changed, in nanoseconds.
+
+    By the time of change (ctime), which comes with every write, and which nobody can set back.
+    """
 
     sizes: tuple[int, ...]
     times: tuple[int, ...]
@@ -79,7 +82,7 @@ class FilesState:
 def look(fields: Mapping[str, Field]) -> FilesState:
     """The present state."""
     infos = [os.fstat(field.file) for field in fields.values()]
-    return FilesState(tuple(info.st_size for info in infos), tuple(info.st_mtime_ns for info in infos))
+    return FilesState(tuple(info.st_size for info in infos), tuple(info.st_ctime_ns for info in infos))
 
 
 def bytes_of_row(field: ArraySpec) -> int:

@@ -2,6 +2,7 @@
 
     cache_dir/records/          the root; a folder of its own, since backups leave out what is tagged
       CACHEDIR.TAG              by which backup programs and `clear_cache` know what this is
+      lock                      held by who looks what others take and then makes room
       3f..../                   named by a hash of the identity of its records
         manifest.json           that identity in full: what does not match it is not served
         lock                    held, shared, by all who use the folder (flock: it ends with its process)
@@ -21,14 +22,15 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from artifex import __version__
-from artifex.data.cache_dir import default_cache_dir
+from artifex.data.cache_dir import cache_folder
+from artifex.data.errors import ConfigError
 from artifex.data.fingerprint import Fingerprint
 from artifex.data.types import Spec
 
@@ -42,8 +44,21 @@ _TAG_TEXT = (
 )
 _NAME = re.compile(r"[0-9a-f]{32}")
 _DELETED = re.compile(r"deleted-[0-9a-f]{32}")
-_FILES = re.compile(rf"manifest\.json|manifest-[0-9a-f]{{32}}|lock|{SUMS}|field-\d+")
+_UNFINISHED_TAG = re.compile(rf"\.{TAG}-[0-9a-f]{{32}}")
+# What file systems and desktops leave wherever they come by.
+_LITTER = r"\.DS_Store|\._.*|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini"
+_FILES = re.compile(rf"manifest\.json|manifest-[0-9a-f]{{32}}|lock|{SUMS}|field-\d+|{_LITTER}")
+_IN_ROOT = re.compile(rf"{TAG}|lock|{_UNFINISHED_TAG.pattern}|{_NAME.pattern}|{_DELETED.pattern}|{_LITTER}")
 _TRIES = 100
+
+# Seconds that one waits to be the only one who makes room: it takes as long as to delete some folders.
+_PATIENCE = 10.0
+
+# Seconds after which nobody is still writing a tag.
+_OLD = 60.0
+
+# So much more than its records may a folder take: of each file the last block is not full.
+_BLOCKS_BYTES = 2**16
 
 
 class CacheWarning(UserWarning):
@@ -86,17 +101,20 @@ class OpenFolder:
 
 def root_in(cache_dir: str | Path | None) -> Path:
     """The root in a cache folder; None for the user's."""
-    return (default_cache_dir() if cache_dir is None else Path(cache_dir)) / "records"
+    return cache_folder(cache_dir) / "records"
 
 
-def open_folder(root: Path, identity: Identity) -> OpenFolder:
-    """The folder for these records, made if it is not there, made anew if it is damaged.
+def open_folder(root: Path, identity: Identity, limit: int) -> OpenFolder:
+    """The folder for these records, made if it is not there, made anew if it is damaged or over `limit` bytes.
 
     Raises:
+        ConfigError: the root is a folder with other things.
         OSError: the disk is full, refuses, or a damaged folder is held by other processes (EBUSY).
     """
     _make_root(root)
     path = root / identity.hash.hex()
+    if size_of(path) > limit + _BLOCKS_BYTES:
+        delete(path)
     for trial in range(_TRIES):
         if trial:
             time.sleep(0.01 + os.getpid() % 16 / 1000)  # several processes do not keep in step
@@ -117,8 +135,22 @@ def open_folder(root: Path, identity: Identity) -> OpenFolder:
             os.close(lock)
             raise
         os.close(lock)
-        delete(path)
+        if not delete(path) and (others := _others(path)):
+            raise OSError(errno.EBUSY, f"{path} is damaged, and has what is none of the cache's: {others[0]}")
     raise OSError(errno.EBUSY, f"{path.name} is damaged, and other processes have it open")
+
+
+@contextmanager
+def alone(root: Path) -> Generator[None, None, None]:
+    """While this lasts, others who want the same in this root wait: some seconds, then they go on."""
+    lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        end = time.monotonic() + _PATIENCE
+        while not _holds(lock, fcntl.LOCK_EX) and time.monotonic() < end:
+            time.sleep(0.005)
+        yield
+    finally:
+        os.close(lock)
 
 
 def make_room(root: Path, folder: OpenFolder, wanted: int, limit: int) -> int:
@@ -164,20 +196,42 @@ def delete(folder: Path) -> bool:
 
 
 def _make_root(root: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    if not is_tagged(root):
+    with suppress(FileExistsError):
+        root.mkdir(parents=True)
+    if not _is_tagged(root):
+        if others := _others(root, _IN_ROOT):
+            raise ConfigError(
+                f"`cache_dir` has a folder {str(root)!r} with other things in it ({others[0]}), and a cache on disk "
+                f"would need it for itself; give another `cache_dir`"
+            )
         _write_whole(root / TAG, root / f".{TAG}-{uuid4().hex}", _TAG_TEXT)
-    for left in root.iterdir():  # by a process that was killed while it deleted
+    for left in root.iterdir():  # by a process that was killed
         if _DELETED.fullmatch(left.name) and _is_ours(left):
             shutil.rmtree(left, ignore_errors=True)
+        elif _UNFINISHED_TAG.fullmatch(left.name):
+            with suppress(FileNotFoundError):
+                if left.lstat().st_mtime < time.time() - _OLD:
+                    left.unlink()
 
 
-def is_tagged(root: Path) -> bool:
-    """Whether this is the root of a cache."""
+def _is_tagged(root: Path) -> bool:
     try:
         return (root / TAG).read_bytes()[:43] == _TAG_TEXT.encode()[:43]
     except OSError:
         return False
+
+
+def is_root(root: Path) -> bool:
+    """Whether this is the root of a cache: it is tagged, or will be, for there is nothing else in it."""
+    try:
+        return _is_tagged(root) or not _others(root, _IN_ROOT)
+    except OSError:
+        return False
+
+
+def _others(folder: Path, known: re.Pattern[str] = _FILES) -> list[str]:
+    """The names in a folder that are not known."""
+    return sorted(name for name in os.listdir(folder) if not known.fullmatch(name))
 
 
 def _has(path: Path, identity: Identity) -> bool:
@@ -221,16 +275,24 @@ def _lock(folder: Path, mode: int) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(lock, mode | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(lock), path.stat()):
+        if _holds(lock, mode) and os.path.samestat(os.fstat(lock), path.stat()):
             return lock
-    except (BlockingIOError, FileNotFoundError):
+    except FileNotFoundError:
         pass
     except BaseException:
         os.close(lock)
         raise
     os.close(lock)
     return None
+
+
+def _holds(lock: int, mode: int) -> bool:
+    """Locks a file, and says whether it could."""
+    try:
+        fcntl.flock(lock, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def in_use(folder: Path) -> bool:
@@ -247,7 +309,7 @@ def in_use(folder: Path) -> bool:
 
 def folders(root: Path) -> Iterator[Path]:
     """All folders under a root that hold what is written here and nothing else."""
-    if is_tagged(root):
+    if is_root(root):
         yield from (path for path in sorted(root.iterdir()) if _NAME.fullmatch(path.name) and _is_ours(path))
 
 

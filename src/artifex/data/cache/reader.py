@@ -33,6 +33,9 @@ _PASSING = {
     errno.EBUSY,
     errno.ESTALE,
     errno.EFBIG,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
 }
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from artifex.data.cache_dir import default_cache_dir
+from artifex.data.cache_dir import cache_folder, default_cache_dir
 from artifex.data.checks import check_choice, check_size
 from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, ReadError
 from artifex.data.fingerprint import digest
@@ -117,7 +117,7 @@ def open_text(
         Unit.LINE if unit is None else check_choice(Unit, "unit", unit),
         "text" if field is None else _checked_field(field),
         Plain(checked_encoding(encoding), checked_errors(errors)),
-        None if cache_dir is None else os.fspath(cache_dir),
+        None if cache_dir is None else str(cache_folder(cache_dir)),
         check_size("max_document_bytes", max_document_bytes),
         check_size("max_unpacked_bytes", max_unpacked_bytes, largest=2**62),
     )
