@@ -1,5 +1,7 @@
 """What a loader does on devices: meshes, tables, compiled epochs, and the end of an epoch."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,6 +69,17 @@ def test_what_a_sharding_asks_for():
         create_data_loader(DATA, 4, sharding=split(mesh(2), None, "data"))
     with pytest.raises(ConfigError, match="exclude each other"):
         create_data_loader(DATA, 4, sharding=two, device=jax.devices()[0])
+    spec = jax.sharding.PartitionSpec
+    with pytest.raises(ConfigError, match=r"`sharding` P.*\('rows'.* does not go with its mesh: .*rows"):
+        create_data_loader(DATA, 4, sharding=(mesh(2), spec("rows")))
+    with pytest.raises(ShapeError, match="must say over which axes rows are split, got"):
+        create_data_loader(DATA, 4, sharding=(mesh(2), spec(spec.UNCONSTRAINED)))
+    abstract = jax.sharding.NamedSharding(mesh(2).abstract_mesh, spec("data"))
+    with pytest.raises(ConfigTypeError, match="needs a mesh of devices, got AbstractMesh"):
+        create_data_loader(DATA, 4, sharding=abstract)
+    manual = jax.sharding.Mesh(jax.devices()[:2], ("data",), axis_types=(jax.sharding.AxisType.Manual,))
+    with pytest.raises(ConfigError, match="a mesh with manual axes, which are for `shard_map`"):
+        create_data_loader(DATA, 4, sharding=(manual, spec("data")))
     assert len(bits(create_data_loader(DATA, 6, sharding=two, last="wrap"))) == 4
 
 
@@ -152,7 +165,25 @@ def test_what_a_compiled_loop_asks_for():
         create_data_loader(DATA, 5).scan(step, 0)
     with pytest.raises(ConfigError, match="`scan` needs batches of one size"):
         create_data_loader(DATA, 6, placement="device").scan(step, 0)
-    create_data_loader(DATA, 6, last="pad", placement="device").scan(step, 0)
+    loader = create_data_loader(DATA, 6, last="pad", placement="device")
+    loader.scan(step, 0)
+    for wrong in (None, {}):
+        with pytest.raises(ConfigTypeError, match=r"`step_fn` must be a function of \(carry, batch\), got"):
+            loader.scan(wrong, 0)
+    with pytest.raises(ConfigTypeError, match=r"`step_fn` must return \(carry, output\), .* got int"):
+        loader.scan(lambda carry, batch: 0, 0)
+
+
+def test_a_compiled_loop_of_what_has_no_hash():
+    @dataclass(frozen=True)
+    class Sum:
+        of: list[str]
+
+        def __call__(self, carry, batch):
+            return carry + sum(batch[name].sum() for name in self.of), None
+
+    total, _ = create_data_loader(DATA, 5, placement="device").scan(Sum(["x"]), 0.0)
+    np.testing.assert_allclose(total, DATA["x"].sum(), rtol=1e-6)
 
 
 def test_a_compiled_loop_that_fails_uses_up_no_epoch():

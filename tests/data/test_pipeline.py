@@ -88,11 +88,20 @@ def test_on_the_device_that_is_named():
         ({"dtype": "int32"}, ConfigError, "`dtype` must be one of float32"),
         ({"dtype": "complex"}, ConfigError, "`dtype` must be one of float32"),
         ({"transform": 3}, ConfigTypeError, "a transform must be a function"),
+        ({"num_workers": np.arange(3)}, ConfigTypeError, "`num_workers` must be an integer"),
+        ({"prefetch": np.arange(3)}, ConfigTypeError, "`prefetch` must be an integer"),
+        ({"timeout": 10**400}, ConfigError, "`timeout` must be above 0, got 1000"),
+        ({"stats_every": float("inf")}, ConfigError, "`stats_every` must be above 0, got inf"),
     ],
 )
 def test_bad_arguments_are_told(arguments, error, message):
     with pytest.raises(error, match=message):
         create_data_loader(Items(), **{"batch_size": 4} | arguments)
+
+
+def test_names_of_fields_are_strings():
+    with pytest.raises(ConfigTypeError, match="strings, got the name 3"):
+        create_data_loader({3: np.arange(4)}, 2)
 
 
 @pytest.mark.parametrize(("name", "least"), [("num_workers", 0), ("prefetch", 1)])

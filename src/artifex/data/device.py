@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int32, PyTree, Shaped, UInt32
 
 from artifex.data.cipher import own_keys
@@ -237,12 +237,26 @@ class Placement:
 
     def __init__(self, sharding: Any, batch_size: int) -> None:
         if isinstance(sharding, tuple) and [type(part) for part in sharding] == [Mesh, PartitionSpec]:
-            sharding = NamedSharding(*sharding)
+            try:
+                sharding = NamedSharding(*sharding)
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"`sharding` {sharding[1]} does not go with its mesh: {error}") from error
         if not isinstance(sharding, NamedSharding):
             raise ConfigTypeError(
                 f"`sharding` must be a jax.sharding.NamedSharding over a mesh, or (mesh, PartitionSpec), got "
                 f"{type(sharding).__name__}; for one device pass `device=`"
             )
+        if not isinstance(sharding.mesh, Mesh):
+            raise ConfigTypeError(
+                f"`sharding` needs a mesh of devices, got {type(sharding.mesh).__name__}: make one, e.g. by "
+                f"`jax.make_mesh`"
+            )
+        if AxisType.Manual in sharding.mesh.axis_types:
+            raise ConfigError(
+                f"`sharding` has a mesh with manual axes, which are for `shard_map`: {sharding.mesh}"
+            )
+        if PartitionSpec.UNCONSTRAINED in sharding.spec:
+            raise ShapeError(f"`sharding` must say over which axes rows are split, got {sharding.spec}")
         if any(axis is not None for axis in sharding.spec[1:]):
             raise ShapeError(
                 f"`sharding` may split the rows of a batch alone, its first axis, got {sharding.spec}; what lies "

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from artifex.data.buckets import BucketReader, refuse_buckets
 from artifex.data.device import Crossing, DeviceArrays, Placement
-from artifex.data.errors import ConfigError
+from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.faults import Faults, Tally
 from artifex.data.loader import HostBatch, HostBatches
 from artifex.data.meter import Meter
@@ -326,7 +326,9 @@ class TableFeed:
     def scan(self, step_fn: ScanStep, carry: Any, rows: list[Rows]) -> tuple[Any, Any]:
         """Runs `step_fn` over the batches of `rows`, all of one size, in one compiled loop."""
         # By equality: a bound method is another object each time that it is asked for.
-        key = step_fn if isinstance(step_fn, Hashable) else id(step_fn)
+        if not callable(step_fn):
+            raise ConfigTypeError(f"`step_fn` must be a function of (carry, batch), got {step_fn!r}")
+        key = _key_of(step_fn)
         if key not in self._compiled:
             if len(self._compiled) == _MOST_SCANS:
                 self._compiled.pop(next(iter(self._compiled)))
@@ -343,12 +345,26 @@ class TableFeed:
         )
 
 
+def _key_of(step_fn: ScanStep) -> Hashable:
+    """What tells a function from others; one that cannot be compared is told by itself."""
+    try:
+        hash(step_fn)
+    except TypeError:
+        return id(step_fn)
+    return step_fn
+
+
 def _scan(
     crossing: Crossing, step_fn: ScanStep, carry: Any, inputs: Any, table: DeviceArrays
 ) -> tuple[Any, Any]:
     def step(carry: Any, one: tuple[Any, Any, dict[str, Any]]) -> tuple[Any, Any]:
         words, index, arrays = one
-        return step_fn(carry, crossing.traced(words, index, arrays, table))
+        result = step_fn(carry, crossing.traced(words, index, arrays, table))
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
+            raise ConfigTypeError(
+                f"`step_fn` must return (carry, output), as for `jax.lax.scan`, got {type(result).__name__}"
+            )
+        return result[0], result[1]
 
     return jax.lax.scan(step, carry, inputs)
 

@@ -116,7 +116,7 @@ class DataLoader:
 
         It is the one that iterating gives at that step, bit by bit. The iteration is not touched.
         """
-        step = check_integer("step", step, 0, len(self) * 2**32 - 1)
+        step = check_integer("step", step, 0, self.plan.last_step)
         batches = self._feed.batches([self.plan.rows(step)], is_one=True)
         try:
             return next(batches)
@@ -135,6 +135,7 @@ class DataLoader:
             The last carry, and the outputs of all steps, stacked.
 
         Raises:
+            ConfigTypeError: `step_fn` is no function, or does not return a pair.
             ConfigError: the data are not on the device, or the batches of an epoch differ in size.
         """
         if not isinstance(self._feed, TableFeed):

@@ -300,7 +300,7 @@ def _check_spec(reader: Reader) -> None:
 
 
 def _prefetch_count(prefetch: int | str, spec: Spec, batch_size: int) -> int:
-    if prefetch == "auto":
+    if isinstance(prefetch, str) and prefetch == "auto":
         return max(2, min(8, _READ_AHEAD_BYTES // max(batch_size * sample_bytes(spec), 1)))
     return check_count("prefetch", prefetch, 1)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from artifex.data.clock import DECODE, READ, current_clock
 from artifex.data.codecs import Codec
-from artifex.data.errors import ConfigError, MissingPackageError, RecordError, ShapeError
+from artifex.data.errors import ConfigError, ConfigTypeError, MissingPackageError, RecordError, ShapeError
 from artifex.data.fingerprint import Fingerprint, Stamped, digest, of_arrays, stamp_of, stamp_of_arrays
 from artifex.data.randomness import RecordRandom
 from artifex.data.sources import BatchSource, Source
@@ -137,6 +137,7 @@ class ArrayReader:
     64-bit numbers become 32-bit ones here, once, as JAX would make them later.
 
     Raises:
+        ConfigTypeError: a name is no string.
         ShapeError: the arrays differ in length, or an array has no rows or no numbers.
     """
 
@@ -146,6 +147,10 @@ class ArrayReader:
     def __init__(self, arrays: Mapping[str, npt.ArrayLike], *, identity: Fingerprint | None = None) -> None:
         if not arrays:
             raise ConfigError("`arrays` is empty; give at least one array by its name, e.g. {'images': x}")
+        if wrong := [name for name in arrays if not isinstance(name, str)]:
+            raise ConfigTypeError(
+                f"`arrays` must be arrays by their names, strings, got the name {wrong[0]!r}"
+            )
         self._arrays = {name: _checked(name, np.asarray(array)) for name, array in arrays.items()}
         lengths = {name: len(array) for name, array in self._arrays.items()}
         if len(set(lengths.values())) > 1:

@@ -64,6 +64,7 @@ def test_a_filter_closes_the_gaps():
     for mask, error in (
         ([True] * 3, ShapeError),
         (np.ones(20), ShapeError),
+        ([[True], [True, False]], ShapeError),
         (np.zeros(20, bool), ConfigError),
     ):
         with pytest.raises(error, match="`keep`"):
@@ -131,14 +132,55 @@ def test_weights_become_whole(weights, whole):
     assert whole_weights(weights) == whole
 
 
-@pytest.mark.parametrize("weights", [[1e-9, 1], [0.123456789, 0.87654321], [3.14159, 2.71828, 1.41421]])
-def test_odd_weights_are_kept_to_a_millionth(weights):
-    if weights[0] < 1e-6:
-        with pytest.raises(ConfigError, match="factor of a million"):
-            whole_weights(weights)
-        return
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [0.123456789, 0.87654321],
+        [3.14159, 2.71828, 1.41421],
+        [1, 1.4e-6],
+        np.random.default_rng(0).random(40),
+        [x for p in (241, 239, 233, 229) for x in (1 / p, (p - 1) / p)],
+        [x for p in (97, 89, 83, 79, 73, 71, 67, 61, 59, 53) for x in (1 / p, (p - 1) / p)],
+    ],
+)
+def test_odd_weights_are_kept_to_a_billionth(weights):
     whole = np.array(whole_weights(weights))
-    np.testing.assert_allclose(whole / whole.sum(), np.array(weights) / sum(weights), atol=1e-6)
+    assert whole.sum() < 2**31
+    np.testing.assert_allclose(whole / whole.sum(), np.array(weights) / sum(weights), atol=1e-9)
+
+
+def test_weights_too_far_apart():
+    with pytest.raises(ConfigError, match="factor of a million"):
+        whole_weights([1e-9, 1])
+    assert whole_weights([1, 10**8]) == (1, 10**8), "whole numbers are exact"
+
+
+@pytest.mark.parametrize(
+    ("weights", "whole"),
+    [
+        (np.array([128, 128], np.uint8), (1, 1)),
+        (np.array([200, 100], np.uint8), (2, 1)),
+        ([np.uint8(128), np.uint8(64), np.uint8(64)], (2, 1, 1)),
+        (np.array([100, 100], np.int8), (1, 1)),
+        (np.array([60000, 60000], np.float16), (1, 1)),
+        ([1e308, 1e308], (1, 1)),
+        ([5e-324, 5e-324], (1, 1)),
+        ([10**400, 10**400], (1, 1)),
+    ],
+)
+def test_sums_of_weights_do_not_overflow(weights, whole):
+    assert whole_weights(weights) == whole
+
+
+@pytest.mark.parametrize("listed", [Listed(10, seed=5), Listed(7, False), Listed(1, seed=3)])
+def test_many_short_epochs_at_once_are_those_one_by_one(listed):
+    running = np.random.default_rng(1).permutation(3000)
+    numbers, turns = at_running_places(listed, running)
+    for place, number, turn in zip(running[::50], numbers[::50], turns[::50], strict=True):
+        epoch, within = divmod(int(place), listed.size)
+        assert (number, turn) == tuple(int(a[0]) for a in listed.at(epoch, np.array([within])))
+    few = at_running_places(listed, np.sort(running)[:40])
+    assert (np.sort(running)[:40] // listed.size == few[1]).all()
 
 
 @pytest.mark.parametrize("weights", [[], [0, 1], [-1, 2], [float("inf"), 1], [float("nan")]])
@@ -163,6 +205,12 @@ def test_sample_weights_that_are_none(weights):
         Drawn.of(weights, 2, places=2, seed=0)
     with pytest.raises(ShapeError, match="one number for each of the 3 records"):
         Drawn.of([1, 1], 3, places=2, seed=0)
+
+
+@pytest.mark.parametrize("weights", [[1 + 1j, 1], np.array([1j, 1]), ["1", "2"], [10**400, 1], [[1], [1, 2]]])
+def test_sample_weights_that_are_no_numbers(weights):
+    with pytest.raises(ConfigTypeError, match="`sample_weights` must be"):
+        Drawn.of(weights, 2, places=2, seed=0)
 
 
 def test_weights_whose_sum_is_beyond_a_float():

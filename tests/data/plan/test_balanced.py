@@ -112,6 +112,8 @@ def test_what_tells_two_apart():
         (np.array([1, "1", 2], object), ConfigError, "all integers or all strings"),
         ([[0], [1, 2], [3]], ShapeError, "one label per record"),
         ([0.5, 1.0, 2.0], ConfigError, "integers or strings, got float64"),
+        ([None] * 3, ConfigError, "integers or strings, got None"),
+        (np.array([0.5, 1.0, 2.0], object), ConfigError, "integers or strings, got 0.5"),
     ],
 )
 def test_labels_that_are_none(labels, error, message):

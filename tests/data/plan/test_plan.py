@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifex.data.errors import ConfigError, ConfigTypeError
-from artifex.data.plan import LastBatch, Listed, Plan, arrange, last_batch
+from artifex.data.plan import LastBatch, Listed, Plan, Repeated, arrange, last_batch
 
 
 def plan(size=10, batch_size=4, last="short", **settings):
@@ -130,6 +130,15 @@ def test_arguments_become_an_arrangement():
 def test_arguments_that_contradict(arguments, message):
     with pytest.raises(ConfigError, match=message):
         asked(**arguments)
+
+
+@pytest.mark.parametrize("repeat", [1, 10**9, 10**17])
+def test_the_last_step_there_is_can_be_had(repeat):
+    far = Plan(Repeated(Listed(10), repeat), 4)
+    rows = far.rows(far.last_step)
+    assert len(rows.numbers) == 2 + 2 * (repeat % 2 == 0) and rows.numbers.max() < 10
+    with pytest.raises(ConfigError, match=f"`step` must be from 0 to {far.last_step}, got"):
+        far.rows(far.last_step + 1)
 
 
 def test_the_rule_for_the_last_batch():

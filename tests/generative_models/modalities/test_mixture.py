@@ -101,6 +101,12 @@ def test_errors_have_the_number_in_the_mixture():
             "one number for each of the 2 datasets",
         ),
         (lambda: MixedDataset([part(3, 1)] * 2, [1, 0]), ConfigError, "`weights` must be numbers > 0"),
+        (lambda: MixedDataset(3), ConfigTypeError, "`datasets` must be a list of datasets, got 3"),
+        (
+            lambda: MixedDataset(iter([part(3, 1)] * 2)),
+            ConfigTypeError,
+            "`datasets` must be a list of datasets",
+        ),
         (lambda: MixedDataset([part(3, 1)] * 2, epoch_size=0), ConfigError, "`epoch_size` must be from 1"),
         (
             lambda: MixedDataset([part(3, 1), [{"x": 1}]]),

@@ -9,19 +9,27 @@ augmented in two ways. They nest: a mixture of a filtered and a repeated list is
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import lcm
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from artifex.data.checks import check_integer
+from artifex.data.checks import check_integer, is_real
 from artifex.data.errors import ConfigError, ConfigTypeError, ShapeError
 from artifex.data.fingerprint import digest
-from artifex.data.plan.order import MAX_RECORDS, MAX_SEED, mix_words, permute
+from artifex.data.plan.order import MAX_RECORDS, MAX_SEED, mix_words, permute, permute_each
 from artifex.data.types import Indices
 
 # Of the weights of a mixture: products of two such numbers fit 64 bits.
 _LARGEST_SUM = 2**31 - 1
+
+# Shares that differ by less are the same number, written in binary.
+_SAME = Fraction(1, 10**9)
+_LEAST_SHARE = Fraction(1, 2 * 10**6)
+
+# With fewer places of each epoch than this it is quicker to compute each place by itself.
+_FEW_PLACES = 256
 
 Places = tuple[Indices, Indices]
 """Record numbers and turns, int64 of shape (n,) each."""
@@ -69,6 +77,13 @@ class Listed:
     def at(self, epoch: int, places: Indices) -> Places:
         numbers = permute(places, self.num_records, self.seed, epoch) if self.shuffle else places
         return numbers, np.full(len(places), epoch, np.int64)
+
+    def at_each(self, epochs: Indices, places: Indices) -> Places:
+        """The same for an epoch of its own for each place, (n,) both."""
+        if not self.shuffle:
+            return places, epochs
+        sizes = np.full_like(places, self.num_records)
+        return permute_each(places, sizes, np.full(len(places), self.seed, np.uint64), epochs), epochs
 
     def describe(self) -> dict[str, Any]:
         return {"num_records": self.num_records, "shuffle": self.shuffle, "seed": self.seed}
@@ -242,7 +257,12 @@ class Drawn:
 
 def kept_numbers(mask: npt.ArrayLike, num_records: int) -> Indices:
     """The numbers of the records that a mask keeps, ascending; errors as for `Kept.of`."""
-    kept = np.asarray(mask)
+    try:
+        kept = np.asarray(mask)
+    except ValueError as error:
+        raise ShapeError(
+            f"`keep` must be one boolean for each of the {num_records} records ({error})"
+        ) from None
     if kept.dtype != np.bool_ or kept.shape != (num_records,):
         raise ShapeError(
             f"`keep` must be one boolean for each of the {num_records} records, got "
@@ -257,8 +277,13 @@ def kept_numbers(mask: npt.ArrayLike, num_records: int) -> Indices:
 def checked_weights(weights: npt.ArrayLike, num_records: int) -> npt.NDArray[np.float64]:
     """One weight per record, float64 (n,), the largest of them 1; errors as for `Drawn.of`."""
     try:
-        given = np.asarray(weights, np.float64)
-    except (TypeError, ValueError) as error:
+        given = np.asarray(weights)
+        if given.dtype.kind not in "biufO":
+            raise ConfigTypeError(f"`sample_weights` must be real numbers, got {given.dtype}")
+        given = given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, ConfigTypeError):
+            raise
         raise ConfigTypeError(f"`sample_weights` must be numbers ({error})") from None
     if given.shape != (num_records,):
         raise ShapeError(
@@ -276,37 +301,46 @@ def checked_weights(weights: npt.ArrayLike, num_records: int) -> npt.NDArray[np.
 
 def at_running_places(arrangement: Arrangement, running: Indices) -> Places:
     """What stands at places counted over all epochs of an arrangement, (n,), in any order."""
-    numbers, turns = np.empty_like(running), np.empty_like(running)
     epochs, places = np.divmod(running, arrangement.size)
-    for epoch in np.unique(epochs):
+    each = np.unique(epochs)
+    if isinstance(arrangement, Listed) and len(running) < _FEW_PLACES * len(each):
+        return arrangement.at_each(epochs, places)
+    numbers, turns = np.empty_like(running), np.empty_like(running)
+    for epoch in each:
         here = epochs == epoch
         numbers[here], turns[here] = arrangement.at(int(epoch), places[here])
     return numbers, turns
 
 
 def whole_weights(weights: Sequence[float]) -> tuple[int, ...]:
-    """Weights as whole numbers in the same proportions, to one part in a million.
+    """Weights as whole numbers in the same proportions: exact, or to one part in 10**9.
 
     Raises:
-        ConfigError: a weight is not > 0, or a million times smaller than another.
+        ConfigTypeError: a weight is no number.
+        ConfigError: one is not > 0, or a million times smaller than another where they are no whole numbers.
     """
-    if any(isinstance(w, bool) or not isinstance(w, (int, float, np.number)) for w in weights):
+    if not all(map(is_real, weights)):
         raise ConfigTypeError(f"`weights` must be numbers > 0, got {list(weights)!r}")
-    if not len(weights) or not all(0 < w < float("inf") for w in weights):
+    if not len(weights) or not all(0 < weight < float("inf") for weight in weights):
         raise ConfigError(f"`weights` must be numbers > 0, got {list(weights)!r}")
-    total = sum(weights)
-    shares = [Fraction(float(w) / float(total)).limit_denominator(1000) for w in weights]
-    if (
-        any(abs(float(s) - w / total) > 1e-9 for s, w in zip(shares, weights, strict=True))
-        or sum(shares) != 1
-    ):
-        shares = [Fraction(round(w / total * 10**6), 10**6) for w in weights]
-    if min(shares) == 0:
+    given = [Fraction(int(w) if isinstance(w, (int, np.integer)) else float(w)) for w in weights]
+    shares = [weight / sum(given) for weight in given]
+    simple = [share.limit_denominator(1000) for share in shares]
+    if sum(simple) != 1 or not all(s and abs(s - w) < _SAME for s, w in zip(simple, shares, strict=True)):
+        simple = shares
+    if whole := _over_one_denominator(shares) or _over_one_denominator(simple):
+        return whole
+    if min(shares) < _LEAST_SHARE:
         raise ConfigError(
             f"`weights` must be within a factor of a million of each other, got {list(weights)!r}"
         )
-    common = np.lcm.reduce([share.denominator for share in shares])
-    return tuple(int(share * int(common)) for share in shares)
+    return tuple(round(share * (_LARGEST_SUM - len(shares))) for share in shares)
+
+
+def _over_one_denominator(shares: Sequence[Fraction]) -> tuple[int, ...] | None:
+    """Fractions as whole numbers in the same proportions, if these are not too large."""
+    common = lcm(*(share.denominator for share in shares))
+    return tuple(int(share * common) for share in shares) if common <= _LARGEST_SUM else None
 
 
 def _share(places: Indices, weight: int, whole: int) -> Indices:

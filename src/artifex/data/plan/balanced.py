@@ -53,7 +53,7 @@ class Balanced:
 
         Raises:
             ShapeError: there is not one label per record.
-            ConfigError: the labels are floats.
+            ConfigError: the labels are no integers or strings.
         """
         try:
             given = np.asarray(labels)
@@ -68,6 +68,8 @@ class Balanced:
         chosen = np.arange(num_records) if numbers is None else numbers
         if given.dtype == object and len({type(label) for label in given}) > 1:
             raise ConfigError("`balance` must be labels of one kind, all integers or all strings")
+        if given.dtype == object and not isinstance(given[0], (int, np.integer, np.bool_, str, bytes)):
+            raise ConfigError(f"`balance` must be labels, integers or strings, got {given[0]!r}")
         values = given.astype(str) if given.dtype == object else given
         _, classes = np.unique(values[chosen], return_inverse=True)
         order = np.argsort(classes, kind="stable")

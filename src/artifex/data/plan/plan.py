@@ -117,6 +117,11 @@ class Plan:
         return int(self._edges[-1])
 
     @property
+    def last_step(self) -> int:
+        """The last one that there is: records are counted in 64 bits, and epochs in 32."""
+        return self.num_steps * min(2**32, 2**63 // self.arrangement.size) - 1
+
+    @property
     def is_even(self) -> bool:
         """Whether all batches have `batch_size` rows."""
         return self.last is not LastBatch.SHORT or all(p.size % self.batch_size == 0 for p in self._parts)
@@ -137,7 +142,7 @@ class Plan:
 
     def rows(self, step: int) -> Rows:
         """The rows of a step, counted over all epochs: an integer of 0 or more."""
-        step = check_integer("step", step, 0, self.num_steps * 2**32 - 1)
+        step = check_integer("step", step, 0, self.last_step)
         epoch, step = divmod(step, self.num_steps)
         return self.block(epoch, step, step + 1)[0]
 

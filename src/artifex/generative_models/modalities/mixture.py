@@ -118,6 +118,8 @@ class MixedDataset(DerivedDataset):
     ) -> None:
         if weights is not None and not isinstance(weights, (Sequence, np.ndarray)):
             raise ConfigTypeError(f"`weights` must be a list of numbers > 0, got {weights!r}")
+        if not isinstance(datasets, Sequence) or isinstance(datasets, (str, bytes)):
+            raise ConfigTypeError(f"`datasets` must be a list of datasets, got {datasets!r}")
         if len(datasets) < 2:
             raise ConfigTypeError(f"`datasets` must be two or more, got {len(datasets)}")
         readers = [reader_of(dataset) for dataset in datasets]
