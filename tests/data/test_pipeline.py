@@ -35,9 +35,14 @@ def test_what_the_device_does_is_part_of_the_plan(change, message):
         create_data_loader(Items(), 4, **change).restore(state)
 
 
-def test_integers_of_numpy_are_integers():
+def test_numbers_of_numpy_are_numbers():
     loader = create_data_loader(
-        Items(), np.int64(4), seed=np.int64(3), prefetch=np.int32(2), repeat=np.int8(1)
+        Items(),
+        np.int64(4),
+        seed=np.int64(3),
+        prefetch=np.int32(2),
+        repeat=np.int8(1),
+        stats_every=np.float32(1.0),
     )
     json.dumps(loader.state())
     assert bits([loader.batch(np.int64(1))]) == bits([create_data_loader(Items(), 4, seed=3).batch(1)])

@@ -1,6 +1,5 @@
 """Checks at the door: each raises, with the argument, its value, the rule and the way out, or returns."""
 
-import sys
 from enum import StrEnum
 from typing import Any, TypeGuard, TypeVar
 
@@ -49,9 +48,13 @@ def check_positive(name: str, value: Any) -> float:
     """`value` as a float, if it is a finite number above 0."""
     if not is_real(value):
         raise ConfigTypeError(f"`{name}` must be a number above 0, got {value!r}")
-    if not 0 < value <= sys.float_info.max:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
+    if not 0 < number < float("inf"):
         raise ConfigError(f"`{name}` must be above 0, got {value}")
-    return float(value)
+    return number
 
 
 def check_fraction(name: str, value: Any) -> float:

@@ -291,6 +291,22 @@ def test_nobody_waits_for_one_who_is_stuck(tmp_path, monkeypatch):
         assert equal(read(opened(tmp_path), ALL), read(Made(), ALL))
 
 
+@pytest.mark.parametrize("refused", [os.O_RDWR, os.O_RDWR | os.O_CLOEXEC])
+def test_a_root_of_another_user_can_be_shared(tmp_path, monkeypatch, refused):
+    """Whose lock can be read, or not even that."""
+    filled(tmp_path, "1")
+    open_file = os.open
+
+    def refuses(path, flags, *mode, **where):
+        if Path(path) == root_in(tmp_path) / "lock" and flags & refused:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return open_file(path, flags, *mode, **where)
+
+    monkeypatch.setattr(os, "open", refuses)
+    filled(tmp_path, "2")
+    assert len(cache_info(tmp_path)) == 2
+
+
 def test_no_more_descriptors_is_a_warning(tmp_path, monkeypatch):
     def none(*_):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

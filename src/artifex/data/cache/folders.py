@@ -143,14 +143,23 @@ def open_folder(root: Path, identity: Identity, limit: int) -> OpenFolder:
 @contextmanager
 def alone(root: Path) -> Generator[None, None, None]:
     """While this lasts, others who want the same in this root wait: some seconds, then they go on."""
-    lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    lock = _open_shared(root / "lock")
     try:
         end = time.monotonic() + _PATIENCE
-        while not _holds(lock, fcntl.LOCK_EX) and time.monotonic() < end:
+        while lock is not None and not _holds(lock, fcntl.LOCK_EX) and time.monotonic() < end:
             time.sleep(0.005)
         yield
     finally:
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
+
+
+def _open_shared(path: Path) -> int | None:
+    """A descriptor of a file that may be another user's, under a root that several share; None if that is closed."""
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        with suppress(PermissionError):
+            return os.open(path, flags | os.O_CLOEXEC, 0o666)
+    return None
 
 
 def make_room(root: Path, folder: OpenFolder, wanted: int, limit: int) -> int:
