@@ -118,9 +118,8 @@ def open_folder(root: Path, identity: Identity, limit: int) -> OpenFolder:
     for trial in range(_TRIES):
         if trial:
             time.sleep(0.01 + os.getpid() % 16 / 1000)  # several processes do not keep in step
-        with suppress(
-            FileExistsError
-        ):  # not `exist_ok`, which raises if a folder that was there goes meanwhile
+        # Not `exist_ok`, which raises if a folder that was there goes meanwhile.
+        with suppress(FileExistsError):
             path.mkdir()
         lock = _lock(path, fcntl.LOCK_SH)
         if lock is None:

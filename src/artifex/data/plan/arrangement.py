@@ -278,7 +278,7 @@ def checked_weights(weights: npt.ArrayLike, num_records: int) -> npt.NDArray[np.
     """One weight per record, float64 (n,), the largest of them 1; errors as for `Drawn.of`."""
     try:
         given = np.asarray(weights)
-        if given.dtype.kind not in "biufO":
+        if given.dtype.kind in "cSUmM":
             raise ConfigTypeError(f"`sample_weights` must be real numbers, got {given.dtype}")
         given = given.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -324,7 +324,8 @@ def whole_weights(weights: Sequence[float]) -> tuple[int, ...]:
     if not len(weights) or not all(0 < weight < float("inf") for weight in weights):
         raise ConfigError(f"`weights` must be numbers > 0, got {list(weights)!r}")
     given = [Fraction(int(w) if isinstance(w, (int, np.integer)) else float(w)) for w in weights]
-    shares = [weight / sum(given) for weight in given]
+    total = sum(given)
+    shares = [weight / total for weight in given]
     simple = [share.limit_denominator(1000) for share in shares]
     if sum(simple) != 1 or not all(s and abs(s - w) < _SAME for s, w in zip(simple, shares, strict=True)):
         simple = shares
