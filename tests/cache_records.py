@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 
 from artifex.data.cache import CacheWarning, cached_reader, clear_cache
+from artifex.data.cache.folders import root_in
 from artifex.data.reader import slots
 from artifex.data.types import TEXT, ArraySpec
 
@@ -60,17 +61,48 @@ def equal(one, two):
     return one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
 
 
+ALL = np.arange(SIZE)
+TRUTH = read(Made(), ALL)
+ROW = 20_000 + 3 + 4 + 1024 + 8
+
+
+def opened(folder, made=None, **settings):
+    return cached_reader(made or Made(), "disk", cache_dir=folder, **settings)
+
+
+def truth(numbers):
+    return {name: array[numbers] for name, array in TRUTH.items()}
+
+
+def files(folder):
+    (inside,) = [p for p in root_in(folder).iterdir() if p.is_dir()]
+    return inside
+
+
+def flip(path, place, bit=0):
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 1 << bit]))
+
+
+def fill(folder):
+    reader = opened(folder)
+    assert equal(read(reader, ALL), TRUTH)
+    return reader
+
+
 def main(folder, seed, seconds, versions=1, cache_bytes=None):
     warnings.simplefilter("ignore", CacheWarning)
     rng = np.random.default_rng(int(seed))
-    reader, end = Made(), time.monotonic() + float(seconds)
-    truth = read(reader, np.arange(SIZE))
+    end = time.monotonic() + float(seconds)
     while time.monotonic() < end:
         made = Made(version=str(1 + rng.integers(int(versions))))
-        cached = cached_reader(made, "disk", cache_dir=folder, cache_bytes=cache_bytes and int(cache_bytes))
+        cached = opened(folder, made, cache_bytes=cache_bytes and int(cache_bytes))
         for _ in range(20):
             numbers = rng.integers(0, SIZE, 16)
-            if not equal(read(cached, numbers), {name: array[numbers] for name, array in truth.items()}):
+            if not equal(read(cached, numbers), truth(numbers)):
                 sys.exit("wrong bytes")
         del cached
         if int(versions) > 1 and rng.random() < 0.2:

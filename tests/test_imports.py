@@ -24,6 +24,7 @@ JAX_SIDE_OF_DATA = {
     "artifex.data.feed",
     "artifex.data.iteration",
     "artifex.data.pipeline",
+    "artifex.data.placement",
     "artifex.data.reuse",
 }
 HOST_SIDE = [m for m in MODULES if m.startswith("artifex.data.") and m not in JAX_SIDE_OF_DATA]

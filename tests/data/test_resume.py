@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from artifex.data import create_data_loader, pipeline
-from artifex.data.device import Placement
+from artifex.data.placement import Placement
 from artifex.generative_models.modalities import MixedDataset
 from random_plans import local_rows
 

@@ -25,20 +25,19 @@ def cache_folder(cache_dir: Any) -> Path:
     """
     if cache_dir is None:
         return default_cache_dir()
-    if not isinstance(cache_dir, (str, os.PathLike)) or isinstance(os.fspath(cache_dir), bytes):
+    name = os.fspath(cache_dir) if isinstance(cache_dir, os.PathLike) else cache_dir
+    if not isinstance(name, str):
         raise ConfigTypeError(f"`cache_dir` must be a path (str or Path) or None, got {cache_dir!r}")
-    if not os.fspath(cache_dir):
+    if not name:
         raise ConfigError("`cache_dir` is empty; name a folder ('.' is the current one)")
     try:
-        if b"\0" in os.fsencode(cache_dir):
-            raise ConfigError(
-                f"`cache_dir` {os.fspath(cache_dir)!r} has a null character, which no folder can have"
-            )
-        return Path(cache_dir).absolute()
+        if b"\0" in os.fsencode(name):
+            raise ConfigError(f"`cache_dir` {name!r} has a null character, which no folder can have")
+        return Path(name).absolute()
     except UnicodeEncodeError as error:
-        raise ConfigError(f"`cache_dir` {os.fspath(cache_dir)!r} is no name of a folder: {error}") from None
+        raise ConfigError(f"`cache_dir` {name!r} is no name of a folder: {error}") from None
     except OSError as error:
         raise ConfigError(
-            f"`cache_dir` {os.fspath(cache_dir)!r} is below the current folder, which is gone ({error.strerror}); "
-            f"give an absolute path"
+            f"`cache_dir` {name!r} is below the current folder, which is gone ({error.strerror}); give "
+            f"an absolute path"
         ) from error

@@ -27,6 +27,11 @@ def check_integer(name: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
+def is_auto(value: Any) -> bool:
+    """Whether it is "auto"; an array, which would be asked number by number, is not."""
+    return isinstance(value, str) and value == "auto"
+
+
 def check_count(name: str, value: Any, low: int) -> int:
     """`value` as a Python int from `low` to 1,024, of an argument that may also be "auto" (which is not for here)."""
     if isinstance(value, str):

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from artifex.data.buckets import BucketReader, refuse_buckets
-from artifex.data.device import Crossing, DeviceArrays, Placement
+from artifex.data.device import Crossing, DeviceArrays
 from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.faults import Faults, Tally
 from artifex.data.loader import HostBatch, HostBatches
 from artifex.data.meter import Meter
+from artifex.data.placement import Placement
 from artifex.data.plan import LastBatch, Plan, Rows
 from artifex.data.reader import Reader
 from artifex.data.reuse import SpareBatches
@@ -325,7 +326,6 @@ class TableFeed:
 
     def scan(self, step_fn: ScanStep, carry: Any, rows: list[Rows]) -> tuple[Any, Any]:
         """Runs `step_fn` over the batches of `rows`, all of one size, in one compiled loop."""
-        # By equality: a bound method is another object each time that it is asked for.
         if not callable(step_fn):
             raise ConfigTypeError(f"`step_fn` must be a function of (carry, batch), got {step_fn!r}")
         key = _key_of(step_fn)
@@ -346,7 +346,10 @@ class TableFeed:
 
 
 def _key_of(step_fn: ScanStep) -> Hashable:
-    """What tells a function from others; one that cannot be compared is told by itself."""
+    """What tells a function from others: by equality, for a bound method is another object each time.
+
+    One that has no hash is told by itself.
+    """
     try:
         hash(step_fn)
     except TypeError:

@@ -19,13 +19,15 @@ from artifex.data.checks import (
     check_count,
     check_integer,
     check_positive,
+    is_auto,
 )
-from artifex.data.device import Crossing, Placement, Step, describe_step
+from artifex.data.device import Crossing, Step, describe_step
 from artifex.data.errors import ConfigError, ConfigTypeError
 from artifex.data.faults import BadRows, Faults, OnError, make_faults
 from artifex.data.feed import HostFeed, TableFeed
 from artifex.data.iteration import DataLoader
 from artifex.data.meter import Meter
+from artifex.data.placement import Placement
 from artifex.data.plan import Bucketed, LastBatch, Plan, arrange, last_batch
 from artifex.data.plan.order import MAX_SEED
 from artifex.data.probes import Probes
@@ -300,7 +302,7 @@ def _check_spec(reader: Reader) -> None:
 
 
 def _prefetch_count(prefetch: int | str, spec: Spec, batch_size: int) -> int:
-    if isinstance(prefetch, str) and prefetch == "auto":
+    if is_auto(prefetch):
         return max(2, min(8, _READ_AHEAD_BYTES // max(batch_size * sample_bytes(spec), 1)))
     return check_count("prefetch", prefetch, 1)
 

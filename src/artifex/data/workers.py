@@ -15,7 +15,7 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from artifex.data.checks import check_count
+from artifex.data.checks import check_count, is_auto
 
 Task: TypeAlias = Callable[[], None]
 
@@ -75,7 +75,7 @@ _running: "weakref.WeakSet[Workers]" = weakref.WeakSet()
 
 def worker_count(num_workers: int | str | None, in_memory: bool) -> int:
     """How many threads read, given what the user said and whether reading is a mere gather."""
-    if num_workers is None or (isinstance(num_workers, str) and num_workers == "auto"):
+    if num_workers is None or is_auto(num_workers):
         return 0 if in_memory else min(_MOST_WORKERS, _cores())
     return check_count("num_workers", num_workers, 0)
 

@@ -18,10 +18,8 @@ from artifex.data.cache import disk as disk_module
 from artifex.data.cache import folders as folders_module
 from artifex.data.cache.folders import Identity, delete, make_room, open_folder, root_in
 from artifex.data.types import ArraySpec
-from cache_records import SIZE, Made, equal, read
+from cache_records import ALL, ROW, SIZE, Made, equal, read
 
-ALL = np.arange(SIZE)
-ROW = 20_000 + 3 + 4 + 1024 + 8
 SPEC = {"x": ArraySpec((2,), np.dtype(np.uint8))}
 
 
@@ -272,13 +270,14 @@ def test_those_that_start_at_once_stay_within_the_bound(tmp_path, monkeypatch):
         return allowed
 
     monkeypatch.setattr(disk_module, "make_room", slow)
+
+    def start(version):
+        last.wait()
+        return opened(tmp_path, version, cache_bytes=limit)
+
     with warnings.catch_warnings(), ThreadPoolExecutor(4) as pool:
         warnings.simplefilter("ignore", CacheWarning)
-        starts = [
-            pool.submit(lambda n: (last.wait(), opened(tmp_path, str(n), cache_bytes=limit))[1], n)
-            for n in range(4)
-        ]
-        readers = [start.result() for start in starts]
+        readers = list(pool.map(start, "1234"))
     for reader in readers:
         read(reader, ALL)
     assert sum(entry.bytes for entry in cache_info(tmp_path)) < limit + 4 * 2**16

@@ -29,6 +29,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from artifex import __version__
+from artifex.data.cache.files import open_file
 from artifex.data.cache_dir import cache_folder
 from artifex.data.errors import ConfigError
 from artifex.data.fingerprint import Fingerprint
@@ -155,9 +156,10 @@ def alone(root: Path) -> Generator[None, None, None]:
 
 def _open_shared(path: Path) -> int | None:
     """A descriptor of a file that may be another user's, under a root that several share; None if that is closed."""
-    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
-        with suppress(PermissionError):
-            return os.open(path, flags | os.O_CLOEXEC, 0o666)
+    with suppress(PermissionError):
+        return open_file(path)
+    with suppress(PermissionError):
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     return None
 
 
@@ -279,7 +281,7 @@ def _lock(folder: Path, mode: int) -> int | None:
     """The descriptor of the folder's lock, held; None if others are in the way or the folder just went."""
     path = folder / "lock"
     try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = open_file(path)
     except FileNotFoundError:
         return None
     try:

@@ -281,9 +281,9 @@ def checked_weights(weights: npt.ArrayLike, num_records: int) -> npt.NDArray[np.
         if given.dtype.kind in "cSUmM":
             raise ConfigTypeError(f"`sample_weights` must be real numbers, got {given.dtype}")
         given = given.astype(np.float64)
+    except ConfigTypeError:
+        raise
     except (TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, ConfigTypeError):
-            raise
         raise ConfigTypeError(f"`sample_weights` must be numbers ({error})") from None
     if given.shape != (num_records,):
         raise ShapeError(

@@ -66,12 +66,13 @@ class Balanced:
         if given.dtype.kind not in "biuUSO":
             raise ConfigError(f"`balance` must be labels, integers or strings, got {given.dtype}")
         chosen = np.arange(num_records) if numbers is None else numbers
-        if given.dtype == object and len({type(label) for label in given}) > 1:
-            raise ConfigError("`balance` must be labels of one kind, all integers or all strings")
-        if given.dtype == object and not isinstance(given[0], (int, np.integer, np.bool_, str, bytes)):
-            raise ConfigError(f"`balance` must be labels, integers or strings, got {given[0]!r}")
-        values = given.astype(str) if given.dtype == object else given
-        _, classes = np.unique(values[chosen], return_inverse=True)
+        if given.dtype == object:
+            if len({type(label) for label in given}) > 1:
+                raise ConfigError("`balance` must be labels of one kind, all integers or all strings")
+            if not isinstance(given[0], (int, np.integer, np.bool_, str, bytes)):
+                raise ConfigError(f"`balance` must be labels, integers or strings, got {given[0]!r}")
+            given = given.astype(str)
+        _, classes = np.unique(given[chosen], return_inverse=True)
         order = np.argsort(classes, kind="stable")
         sizes = np.bincount(classes).astype(np.int64)
         return cls(chosen[order].astype(np.int64), sizes, len(chosen), shuffle, seed)

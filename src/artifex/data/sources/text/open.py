@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from artifex.data.cache_dir import cache_folder, default_cache_dir
+from artifex.data.cache_dir import cache_folder
 from artifex.data.checks import check_choice, check_size
 from artifex.data.errors import ConfigError, ConfigTypeError, DecodeError, ReadError
 from artifex.data.fingerprint import digest
@@ -61,7 +61,7 @@ class Settings:
 
     @property
     def cache(self) -> str:
-        return str(default_cache_dir()) if self.cache_dir is None else self.cache_dir
+        return str(cache_folder(self.cache_dir))
 
 
 def open_text(
